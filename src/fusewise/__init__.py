@@ -1,0 +1,130 @@
+"""fusewise: choose, train and check multimodal predictors whose inputs will be incomplete.
+
+>>> import fusewise as fw
+>>> "MultimodalDataset" in dir(fw)
+True
+
+Names are resolved when they are first used (PEP 562), so that ``import fusewise`` costs
+milliseconds and the command line can profile a folder of tables without loading a model library.
+
+Four functions carry the name of the room that they come from: ``evaluate``, ``profile``,
+``recommend`` and ``report``. ``fusewise.profile`` is always the function; the room's other names
+are reached by ``from fusewise.profile import ...``.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Deployment",
+    "DeploymentProfile",
+    "EarlyFusionClassifier",
+    "EarlyFusionRegressor",
+    "Evaluation",
+    "LateFusionClassifier",
+    "LateFusionRegressor",
+    "Masking",
+    "Modality",
+    "MultimodalDataset",
+    "PresenceOnlyClassifier",
+    "PresenceOnlyRegressor",
+    "Recommendation",
+    "Report",
+    "Study",
+    "ampute",
+    "evaluate",
+    "exceptions",
+    "load",
+    "make_cohort",
+    "profile",
+    "read_study",
+    "recommend",
+    "report",
+    "split",
+]
+
+if TYPE_CHECKING:
+    from fusewise import exceptions
+    from fusewise.data import Deployment, Modality, MultimodalDataset, split
+    from fusewise.evaluate import Evaluation, evaluate
+    from fusewise.fusion import (
+        EarlyFusionClassifier,
+        EarlyFusionRegressor,
+        LateFusionClassifier,
+        LateFusionRegressor,
+        Masking,
+        PresenceOnlyClassifier,
+        PresenceOnlyRegressor,
+        load,
+    )
+    from fusewise.profile import DeploymentProfile, profile
+    from fusewise.recommend import Recommendation, recommend
+    from fusewise.report import Report, report
+    from fusewise.simulate import ampute, make_cohort
+    from fusewise.study import Study, read_study
+
+_ROOM_OF = {
+    "Deployment": "data",
+    "DeploymentProfile": "profile",
+    "EarlyFusionClassifier": "fusion",
+    "EarlyFusionRegressor": "fusion",
+    "Evaluation": "evaluate",
+    "LateFusionClassifier": "fusion",
+    "LateFusionRegressor": "fusion",
+    "Masking": "fusion",
+    "Modality": "data",
+    "MultimodalDataset": "data",
+    "PresenceOnlyClassifier": "fusion",
+    "PresenceOnlyRegressor": "fusion",
+    "Recommendation": "recommend",
+    "Report": "report",
+    "Study": "study",
+    "ampute": "simulate",
+    "evaluate": "evaluate",
+    "load": "fusion",
+    "make_cohort": "simulate",
+    "profile": "profile",
+    "read_study": "study",
+    "recommend": "recommend",
+    "report": "report",
+    "split": "data",
+}
+
+
+class _Package(ModuleType):
+    """The type of this module: a room never hides the function of the same name.
+
+    The import system sets every imported submodule as an attribute of its package, so that after
+    ``import fusewise.profile`` (or anything that imports that room) ``fusewise.profile`` would be
+    the room and no longer the function.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if isinstance(value, ModuleType) and _ROOM_OF.get(name) == name:
+            return
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
+def __getattr__(name: str) -> Any:
+    if name == "exceptions":
+        return import_module("fusewise.exceptions")
+    room = _ROOM_OF.get(name)
+    if room is None:
+        message = f"module 'fusewise' has no attribute {name!r}"
+        raise AttributeError(message, name=name, obj=sys.modules[__name__])
+    value = getattr(import_module(f"fusewise.{room}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, "__version__", "__doc__", "__file__", "__name__", "__path__"})
