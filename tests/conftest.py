@@ -1,0 +1,59 @@
+"""What all tests share: the real data sets where they are, and Hypothesis without surprises."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Figures are drawn into files; no test needs a display.
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+# The same examples in every run, on machines of any speed. HYPOTHESIS_PROFILE=explore looks further.
+settings.register_profile(
+    "ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("explore", deadline=None, max_examples=500)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def find_data(environment: dict[str, str], checkout: Path) -> Path | None:
+    """Return the folder of the real data sets, None where there is none.
+
+    A folder that was named and does not exist is an error: whoever named it expects these tests to
+    run.
+    """
+    named = environment.get("FUSEWISE_DATA")
+    if named:
+        folder = Path(named)
+        if not folder.is_dir():
+            message = f"FUSEWISE_DATA names {folder}, which is no folder. Correct it or unset it."
+            raise pytest.UsageError(message)
+        return folder
+    beside = checkout.parent / "shared" / "data"
+    return beside if beside.is_dir() else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if find_data(dict(os.environ), CHECKOUT) is not None:
+        return
+    absent = pytest.mark.skip(
+        reason="the real data sets are not here: set FUSEWISE_DATA to their folder, "
+        "or put them in ../shared/data beside the checkout"
+    )
+    for item in items:
+        if "data" in item.keywords:
+            item.add_marker(absent)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Return the folder of the real data sets; tests that ask for it are marked ``data``."""
+    folder = find_data(dict(os.environ), CHECKOUT)
+    if folder is None:
+        pytest.skip("the real data sets are not here; see FUSEWISE_DATA in tests/conftest.py")
+    return folder

@@ -1,0 +1,184 @@
+"""The top level: which names there are, what importing costs, and that rooms hide no function."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import fusewise as fw
+from conftest import find_data
+
+SOURCE = Path(fw.__file__)
+
+HEAVY = ("torch", "sklearn", "lightgbm", "matplotlib")
+
+# Functions that carry the name of their room.
+ROOMS_THAT_ARE_FUNCTIONS = ("evaluate", "profile", "recommend", "report")
+
+
+def run(code: str) -> str:
+    """Run code in a fresh interpreter, where nothing of fusewise is imported yet."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_all_is_sorted() -> None:
+    """The public names are listed in order, so that a change of them is easy to review."""
+    assert fw.__all__ == sorted(fw.__all__)
+    assert len(set(fw.__all__)) == len(fw.__all__)
+
+
+def test_all_is_complete() -> None:
+    """The names that are listed, resolved lazily and shown to type checkers are the same."""
+    typed = {
+        alias.name
+        for node in ast.walk(ast.parse(SOURCE.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("fusewise")
+        for alias in node.names
+    }
+    assert typed == set(fw.__all__)
+    assert {*fw._ROOM_OF, "exceptions"} == set(fw.__all__)
+
+
+@pytest.mark.parametrize("name", fw.__all__)
+def test_public_names_resolve_and_are_documented(name: str) -> None:
+    """Every public name can be used and says what it is."""
+    value = getattr(fw, name)
+    assert getattr(fw, name) is value
+    assert inspect.getdoc(value)
+
+
+def test_dir_lists_names_that_are_not_loaded_yet() -> None:
+    """Completion in a fresh interpreter offers the public names."""
+    assert set(fw.__all__) <= set(dir(fw))
+    offered = run("import fusewise; print(sorted(set(fusewise.__all__) - set(dir(fusewise))))")
+    assert offered == "[]"
+
+
+def test_star_import_gives_the_public_names() -> None:
+    """``from fusewise import *`` binds what ``__all__`` lists, functions and not rooms."""
+    code = "from fusewise import *\nprint(callable(profile), callable(report), '_ROOM_OF' in dir())"
+    assert run(code) == "True True False"
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    """A misspelt name raises, names the package, and lets the interpreter suggest the right one."""
+    with pytest.raises(
+        AttributeError, match="module 'fusewise' has no attribute 'profil'"
+    ) as error:
+        fw.profil  # noqa: B018
+    assert error.value.name == "profil"
+    assert error.value.obj is fw
+    assert not hasattr(fw, "nothing_of_this_name")
+
+
+def test_version_is_that_of_the_installed_package() -> None:
+    """There is one version number."""
+    assert fw.__version__ == version("fusewise")
+
+
+def test_types_are_shipped() -> None:
+    """Type checkers of users find the marker file."""
+    assert SOURCE.with_name("py.typed").is_file()
+
+
+def test_import_loads_no_model_library() -> None:
+    """``import fusewise`` loads neither torch, scikit-learn, LightGBM nor matplotlib."""
+    code = f"import sys, fusewise; print([m for m in {HEAVY!r} if m in sys.modules])"
+    assert run(code) == "[]"
+
+
+@pytest.mark.parametrize("room", ["data", "profile", "recommend"])
+def test_lower_rooms_load_no_model_library(room: str) -> None:
+    """Profiling and recommending start without the libraries that train and draw."""
+    code = (
+        "import sys; from importlib import import_module; "
+        f"import_module('fusewise.{room}'); print([m for m in {HEAVY!r} if m in sys.modules])"
+    )
+    assert run(code) == "[]"
+
+
+def test_import_is_fast() -> None:
+    """``import fusewise`` takes under half a second (the best of three, as machines are shared)."""
+    code = (
+        "from time import perf_counter; start = perf_counter(); import fusewise; "
+        "print(perf_counter() - start)"
+    )
+    assert min(float(run(code)) for _ in range(3)) < 0.5
+
+
+@pytest.mark.parametrize("name", ROOMS_THAT_ARE_FUNCTIONS)
+@pytest.mark.parametrize(
+    "before",
+    [
+        pytest.param("", id="nothing imported before"),
+        pytest.param("import fusewise.{name}", id="the room imported by statement"),
+        pytest.param(
+            "from importlib import import_module; import_module('fusewise.{name}')",
+            id="the room imported by name",
+        ),
+        pytest.param("from fusewise.{name} import {name}", id="the function from the room"),
+        pytest.param("from fusewise import {name}", id="the function from the package"),
+        pytest.param(
+            "fusewise.{name}; import fusewise.{name}", id="the function first, then the room"
+        ),
+        pytest.param("import fusewise.report, fusewise.study", id="other rooms that import it"),
+    ],
+)
+def test_a_room_never_hides_the_function_of_its_name(name: str, before: str) -> None:
+    """``fusewise.profile`` is the function, whatever was imported before and in any order."""
+    code = (
+        "import fusewise, sys, types\n"
+        f"{before.format(name=name)}\n"
+        f"function = fusewise.{name}\n"
+        f"import fusewise.{name}\n"
+        f"from fusewise.{name} import {name} as other\n"
+        f"print(isinstance(function, types.FunctionType), function is fusewise.{name},\n"
+        f"      function is other, type(sys.modules['fusewise.{name}']) is types.ModuleType)"
+    )
+    assert run(code) == "True True True True"
+
+
+def test_other_rooms_are_still_attributes() -> None:
+    """Only rooms that share their name with a function stay out of the way."""
+    code = "import fusewise.data, types; print(type(fusewise.data) is types.ModuleType)"
+    assert run(code) == "True"
+
+
+def test_a_shared_name_can_still_be_patched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is refused is the room as a module; a test may put another function in its place."""
+    original = fw.profile
+
+    def instead() -> None:
+        """Do nothing."""
+
+    monkeypatch.setattr(fw, "profile", instead)
+    assert fw.profile is instead
+    monkeypatch.undo()
+    assert fw.profile is original
+    fw.profile = ModuleType("fusewise.profile")
+    assert fw.profile is original
+
+
+def test_the_folder_of_the_data_sets(tmp_path: Path) -> None:
+    """The variable comes first, then the folder beside the checkout; a wrong variable is told."""
+    checkout = tmp_path / "checkout"
+    beside = tmp_path / "shared" / "data"
+    assert find_data({}, checkout) is None
+    beside.mkdir(parents=True)
+    assert find_data({}, checkout) == beside
+    named = tmp_path / "elsewhere"
+    with pytest.raises(pytest.UsageError, match=r"FUSEWISE_DATA names .*elsewhere"):
+        find_data({"FUSEWISE_DATA": str(named)}, checkout)
+    named.mkdir()
+    assert find_data({"FUSEWISE_DATA": str(named)}, checkout) == named
