@@ -1,0 +1,33 @@
+"""What a sample, a modality and absence are."""
+
+from fusewise.data.dataset import MultimodalDataset
+from fusewise.data.deployment import Deployment
+from fusewise.data.modality import Modality
+from fusewise.data.presence import (
+    EMPTY_PATTERN,
+    parse_pattern,
+    pattern_codes,
+    pattern_label,
+    pattern_labels,
+    pattern_table,
+)
+from fusewise.data.request_log import count_patterns
+from fusewise.data.result import Result, write_atomically
+from fusewise.data.tables import execute, open_table
+
+__all__ = [
+    "Deployment",
+    "EMPTY_PATTERN",
+    "Modality",
+    "MultimodalDataset",
+    "Result",
+    "count_patterns",
+    "execute",
+    "open_table",
+    "parse_pattern",
+    "pattern_codes",
+    "pattern_label",
+    "pattern_labels",
+    "pattern_table",
+    "write_atomically",
+]

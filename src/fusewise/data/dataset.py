@@ -1,0 +1,413 @@
+"""Samples with several modalities, where absence is a stored fact."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from fusewise.data.blocks import TableBlock
+from fusewise.data.draw import draw_dataset
+from fusewise.data.events import EventBlock
+from fusewise.data.ingest import COUNTS, read_modality
+from fusewise.data.modality import Modality
+from fusewise.data.presence import pattern_labels, pattern_table
+from fusewise.data.samples import SampleTable, read_samples
+from fusewise.exceptions import DatasetError, UnknownModalityError, did_you_mean
+
+BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class _Store:
+    """What all slices of a dataset share: the samples as read, and one block per modality."""
+
+    samples: SampleTable
+    blocks: Mapping[str, TableBlock | EventBlock]
+    ingestion: pd.DataFrame
+
+
+class MultimodalDataset:
+    """Samples with several modalities, any of which a sample may lack.
+
+    Each modality is stored for the samples that have it and for no others; presence is a stored
+    boolean matrix, declared or by having rows, and never inferred from values. Slices share the
+    stored tables.
+
+    Parameters
+    ----------
+    modalities : dict of str to Modality or table
+        By name; a bare table, frame or path is a modality of kind ``table``.
+    samples : path or table
+        One row per sample.
+    id : str
+        The column of `samples` with the unique sample id, and of every modality's table.
+    target : str, optional
+        The column of `samples` to predict. It is never a feature.
+    task : {"auto", "binary", "multiclass", "regression"}
+        ``auto`` asks where whole numbers have 3 to 20 values.
+    cluster : str, optional
+        The column with the unit of independence (a patient with several stays): never on both
+        sides of a split, resampled whole.
+    groups : sequence of str
+        Columns with subgroups for bias checks; nothing else uses them.
+    prediction_time : str or float, optional
+        A column of `samples`, or a constant in the unit of the event times. Rows of a modality
+        that were not available by then are counted and discarded.
+    validation : str, optional
+        A boolean column of `samples`: rows that estimators use as inner validation.
+    extra : sequence of str
+        Further columns of `samples` to carry along, for splits by time or by site.
+
+    Raises
+    ------
+    TableNotFoundError, ColumnNotFoundError, DuplicateIdError, TaskError, DatasetError
+        Input is missing or contradicts its declaration; the message says what to do.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> samples = pd.DataFrame({"id": [1, 2, 3], "died": [0, 1, 0]})
+    >>> static = pd.DataFrame({"id": [1, 2, 3], "age": [61.0, 70.0, 54.0]})
+    >>> lab = pd.DataFrame({"id": [2, 3], "lactate": [4.1, 1.0]})
+    >>> ds = MultimodalDataset({"static": static, "lab": lab}, samples=samples, id="id",
+    ...                        target="died")
+    >>> ds.patterns()
+          pattern  n     share
+    0  lab+static  2  0.666667
+    1      static  1  0.333333
+    >>> ds.without("lab").modalities
+    ('static',)
+    """
+
+    # scikit-learn's splitters index with X[rows, ...] whatever has a shape; an iloc or an
+    # __array__ would make them take this for a data frame or a matrix.
+    def __init__(
+        self,
+        modalities: Mapping[str, Any],
+        *,
+        samples: Any,
+        id: str,  # noqa: A002 - the word that every table of the user uses
+        target: str | None = None,
+        task: str = "auto",
+        cluster: str | None = None,
+        groups: Sequence[str] = (),
+        prediction_time: str | float | None = None,
+        validation: str | None = None,
+        extra: Sequence[str] = (),
+    ) -> None:
+        if not modalities:
+            raise DatasetError("a dataset needs at least one modality, got none.")
+        declared = {str(name): Modality.of(m) for name, m in modalities.items()}
+        table = read_samples(
+            samples,
+            id=id,
+            target=target,
+            task=task,
+            cluster=cluster,
+            groups=tuple(groups),
+            prediction_time=prediction_time,
+            validation=validation,
+            extra=tuple(extra),
+            present={n: m.present for n, m in declared.items() if m.present},
+        )
+        read = {
+            name: read_modality(name, modality, table.index, table.present.get(name))
+            for name, modality in declared.items()
+        }
+        ingestion = pd.DataFrame(
+            [[r.counts[c] for c in COUNTS] for r in read.values()],
+            columns=list(COUNTS),
+            index=pd.Index(list(read), name="modality"),
+        )
+        self._store = _Store(table, {n: r.block for n, r in read.items()}, ingestion)
+        self._rows: IntArray = np.arange(len(table.index.ids))
+        self._names: tuple[str, ...] = tuple(read)
+        self._presence: BoolArray = np.column_stack([r.presence for r in read.values()])
+        self._presence.flags.writeable = False
+        self._validation: BoolArray = table.validation
+
+    # What a sample is ---------------------------------------------------------------------
+
+    @property
+    def ids(self) -> npt.NDArray[Any]:
+        """Sample ids (n_samples,)."""
+        return self._store.samples.index.ids[self._rows]
+
+    @property
+    def target(self) -> npt.NDArray[Any] | None:
+        """Target values (n_samples,), or None."""
+        values = self._store.samples.target
+        return None if values is None else values[self._rows]
+
+    @property
+    def task(self) -> str | None:
+        """``binary``, ``multiclass`` or ``regression``; None without a target."""
+        return self._store.samples.task
+
+    @property
+    def classes(self) -> tuple[Any, ...] | None:
+        """The classes in order; None for regression or without a target."""
+        return self._store.samples.classes
+
+    @property
+    def cluster(self) -> npt.NDArray[Any] | None:
+        """Unit of independence of each sample (n_samples,), or None."""
+        values = self._store.samples.cluster
+        return None if values is None else values[self._rows]
+
+    @property
+    def groups(self) -> pd.DataFrame:
+        """Subgroup columns, one row per sample."""
+        return self._store.samples.groups.iloc[self._rows].reset_index(drop=True)
+
+    @property
+    def samples(self) -> pd.DataFrame:
+        """The id, target, cluster, group and extra columns, one row per sample."""
+        return self._store.samples.frame.iloc[self._rows].reset_index(drop=True)
+
+    @property
+    def prediction_time(self) -> FloatArray | None:
+        """Prediction time of each sample (seconds since 1970 for timestamps), or None."""
+        values = self._store.samples.index.cutoffs
+        return None if values is None else values[self._rows]
+
+    @property
+    def validation(self) -> BoolArray:
+        """Which samples estimators use as their inner validation (n_samples,)."""
+        return self._validation
+
+    # Presence ---------------------------------------------------------------------------
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names of the modalities."""
+        return self._names
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Kind of each modality."""
+        return {name: self._store.blocks[name].kind for name in self._names}
+
+    @property
+    def presence(self) -> BoolArray:
+        """Read-only booleans (n_samples, n_modalities): who has what."""
+        return self._presence
+
+    @property
+    def pattern(self) -> npt.NDArray[np.object_]:
+        """Availability pattern of each sample, e.g. ``"ehr+imaging"``."""
+        return pattern_labels(self._presence, self._names)
+
+    def patterns(self) -> pd.DataFrame:
+        """Count availability patterns: ``pattern``, ``n``, ``share``, most frequent first."""
+        return pattern_table(self.pattern)
+
+    def only(self, *names: str) -> MultimodalDataset:
+        """Return the dataset with the named modalities and no others."""
+        self._check_names(names)
+        return self._with_names(tuple(n for n in self._names if n in names))
+
+    def without(self, *names: str) -> MultimodalDataset:
+        """Return the dataset without the named modalities."""
+        self._check_names(names)
+        return self._with_names(tuple(n for n in self._names if n not in names))
+
+    def with_presence(self, presence: BoolArray) -> MultimodalDataset:
+        """Return the dataset with modalities removed from single samples.
+
+        Parameters
+        ----------
+        presence : bool array (n_samples, n_modalities)
+            A modality stays where this is True *and* the sample has it: it can remove, not create.
+        """
+        given = np.asarray(presence)
+        if given.dtype != bool or given.shape != self.shape:
+            raise DatasetError(
+                f"presence must be booleans of shape {self.shape}, got {given.dtype} of shape "
+                f"{given.shape}."
+            )
+        return self._derive(presence=self._presence & given)
+
+    # Values ------------------------------------------------------------------------------
+
+    def features(
+        self, name: str, reference: float | None = None
+    ) -> tuple[IntArray, pd.DataFrame]:
+        """Return the features of one modality for the samples that have it, and for no others.
+
+        Parameters
+        ----------
+        name : str
+            The modality.
+        reference : float, optional
+            For events of samples without a prediction time: the time from which ``since_last``
+            is measured. Fitted models pass the :meth:`time_reference` of their training rows.
+
+        Returns
+        -------
+        positions : int array (n_present,)
+            Which samples they are, ascending.
+        frame : DataFrame (n_present, n_features)
+            Columns in the order of their names. NaN or None is an empty cell of a present
+            modality. Events are summarised per variable as ``variable:statistic`` with count,
+            first, last, max, mean, min, since_last, slope (per unit of time) and std (population);
+            of several values at the first or last time the smallest is taken.
+        """
+        self._check_names([name])
+        positions = np.flatnonzero(self._presence[:, self._names.index(name)])
+        if reference is None and self._store.samples.index.cutoffs is None:
+            reference = self.time_reference()
+        cutoffs = self._store.samples.index.cutoffs
+        rows = self._rows[positions]
+        return positions, self._store.blocks[name].features(
+            rows, reference, None if cutoffs is None else cutoffs[rows]
+        )
+
+    def feature_names(self, name: str) -> list[str]:
+        """Return the names of the features of one modality, sorted."""
+        self._check_names([name])
+        return self._store.blocks[name].feature_names()
+
+    def events(self, name: str) -> pd.DataFrame:
+        """Return the events of the samples that have the modality.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``position`` (of the sample in this dataset), ``time``, ``variable``,
+            ``value``, sorted by these.
+        """
+        block, positions = self._event_block(name)
+        frame = block.events(self._rows[positions])
+        frame["position"] = positions[frame["position"].to_numpy()]
+        return frame
+
+    def time_reference(self) -> float | None:
+        """Return the largest time of any present event; None where there is no event."""
+        latest = []
+        for name, kind in self.kinds.items():
+            if kind == "events":
+                block, positions = self._event_block(name)
+                latest.append(block.last_time(self._rows[positions]))
+        return max((t for t in latest if t is not None), default=None)
+
+    @property
+    def ingestion(self) -> pd.DataFrame:
+        """What was counted while reading: one row per modality."""
+        return self._store.ingestion.loc[list(self._names)].copy()
+
+    def fingerprint(self) -> str:
+        """Return a hash of ids, presence, target and values."""
+        digest = hashlib.blake2b(digest_size=16)
+        digest.update("\x1f".join([*map(str, self.ids), *self._names, str(self.task)]).encode())
+        digest.update(np.ascontiguousarray(self._presence).tobytes())
+        if self.target is not None:
+            digest.update("\x1f".join(map(str, self.target)).encode())
+        for name, kind in self.kinds.items():
+            digest.update(f"{name}:{kind}".encode())
+            frame = self.events(name) if kind == "events" else self.features(name)[1]
+            if kind == "events":
+                frame = frame.assign(variable=frame["variable"].astype(str))
+            digest.update("\x1f".join(frame.columns).encode())
+            digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
+        return digest.hexdigest()
+
+    # The container -----------------------------------------------------------------------
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples."""
+        return len(self._rows)
+
+    @property
+    def n_modalities(self) -> int:
+        """Number of modalities."""
+        return len(self._names)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(n_samples, n_modalities)``."""
+        return len(self._rows), len(self._names)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, rows: Any) -> MultimodalDataset:
+        """Return the given samples: indices (which may repeat), a boolean mask, or a slice."""
+        if isinstance(rows, tuple):
+            if len(rows) != 2 or rows[1] not in (Ellipsis, slice(None)):
+                raise DatasetError("a dataset is indexed by samples; modalities go by only().")
+            rows = rows[0]
+        if isinstance(rows, str):
+            raise DatasetError(f"a dataset is indexed by samples; use only({rows!r}).")
+        if isinstance(rows, int | np.integer):
+            rows = [rows]
+        selected = np.asarray(rows) if not isinstance(rows, slice) else rows
+        if isinstance(selected, np.ndarray) and selected.dtype == bool:
+            if selected.shape != (len(self),):
+                raise DatasetError(
+                    f"a boolean mask must have {len(self)} entries, got {selected.shape}."
+                )
+        elif isinstance(selected, np.ndarray):
+            selected = selected.astype(np.intp) if selected.size == 0 else selected
+        picked = np.arange(len(self))[selected]
+        return self._derive(rows=self._rows[picked], presence=self._presence[picked],
+                            validation=self._validation[picked])  # fmt: skip
+
+    def with_validation(self, validation: BoolArray) -> MultimodalDataset:
+        """Return the dataset with other samples flagged as inner validation (n_samples,)."""
+        flags = np.asarray(validation, dtype=bool)
+        if flags.shape != (len(self),):
+            raise DatasetError(f"validation must have {len(self)} flags, got {flags.shape}.")
+        return self._derive(validation=flags)
+
+    def __repr__(self) -> str:
+        return draw_dataset(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A pickled slice (a parallel worker's share) carries its own samples, not the whole store.
+        kept, rows = np.unique(self._rows, return_inverse=True)
+        samples = self._store.samples
+        if len(kept) < len(samples.index.ids):
+            store = _Store(
+                samples.take(kept),
+                {n: self._store.blocks[n].take(kept) for n in self._names},
+                self._store.ingestion,
+            )
+            return {**self.__dict__, "_store": store, "_rows": rows.astype(np.intp)}
+        return dict(self.__dict__)
+
+    def _derive(self, **changes: Any) -> MultimodalDataset:
+        derived = object.__new__(MultimodalDataset)
+        derived.__dict__.update(self.__dict__)
+        for key, value in changes.items():
+            derived.__dict__[f"_{key}"] = value
+        derived._presence.flags.writeable = False
+        return derived
+
+    def _with_names(self, names: tuple[str, ...]) -> MultimodalDataset:
+        columns = [self._names.index(n) for n in names]
+        return self._derive(names=names, presence=self._presence[:, columns])
+
+    def _event_block(self, name: str) -> tuple[EventBlock, IntArray]:
+        self._check_names([name])
+        block = self._store.blocks[name]
+        if not isinstance(block, EventBlock):
+            raise DatasetError(f"modality {name!r} is of kind {block.kind!r} and has no events.")
+        return block, np.flatnonzero(self._presence[:, self._names.index(name)])
+
+    def _check_names(self, names: Sequence[str]) -> None:
+        for name in names:
+            if name not in self._names:
+                raise UnknownModalityError(
+                    f"no modality {name!r}; the dataset has {', '.join(self._names)}."
+                    f"{did_you_mean(name, self._names)}"
+                )

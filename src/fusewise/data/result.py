@@ -1,0 +1,135 @@
+"""Results: frozen dataclasses of plain tables and numbers, to and from JSON without loss."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+_SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+class Result:
+    """Base of every result that fusewise computes.
+
+    A subclass is a frozen dataclass whose fields are numbers, strings, booleans, None, tuples,
+    dicts with string keys, pandas data frames with string column names, and other results.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Share(Result):
+    ...     value: float
+    >>> Share.from_json(Share(0.25).to_json())
+    Share(value=0.25)
+    """
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON-ready values."""
+        return {f.name: _encode(getattr(self, f.name)) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Build the result from what :meth:`to_dict` returned."""
+        names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+        return cls(**{name: _decode(values[name]) for name in names if name in values})
+
+    def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Return the result as JSON text, and write it to `path` (atomically) where given."""
+        text = json.dumps(self.to_dict(), allow_nan=False, indent=1, ensure_ascii=False)
+        if path is not None:
+            write_atomically(path, text.encode())
+        return text
+
+    @classmethod
+    def from_json(cls, source: str | os.PathLike[str]) -> Self:
+        """Read the result from JSON text or from a file that :meth:`to_json` wrote."""
+        text = source if isinstance(source, str) and source.lstrip().startswith("{") else None
+        return cls.from_dict(json.loads(text or Path(source).read_text(encoding="utf-8")))
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return bool(self.to_dict() == other.to_dict())  # type: ignore[attr-defined]
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init_subclass__(cls) -> None:
+        _RESULTS[cls.__name__] = cls
+
+
+_RESULTS: dict[str, type[Result]] = {}
+
+
+def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write `content` under a temporary name beside `path`, then rename it into place."""
+    target = Path(path)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        # mkstemp makes files private; results are as readable as the umask allows.
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(name, 0o666 & ~umask)
+        os.replace(name, target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, Result):
+        return {"$result": type(value).__name__, "fields": value.to_dict()}
+    if isinstance(value, pd.DataFrame):
+        return {
+            "$table": {str(c): [_encode(v) for v in value[c].tolist()] for c in value.columns},
+            "dtypes": {str(c): str(value[c].dtype) for c in value.columns},
+        }
+    if isinstance(value, dict):
+        return {"$dict": {str(k): _encode(v) for k, v in value.items()}}
+    if isinstance(value, tuple):
+        return {"$tuple": [_encode(v) for v in value]}
+    if isinstance(value, list):
+        return [_encode(v) for v in value]
+    if isinstance(value, np.generic):
+        return _encode(value.item())
+    if isinstance(value, np.ndarray):
+        raise TypeError("a result holds tables and numbers, not arrays")
+    if value is pd.NA or value is pd.NaT:
+        return None
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"$float": "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")}
+    if isinstance(value, str | int | float | bool) or value is None:
+        return value
+    if isinstance(value, pd.Timestamp):
+        return value.isoformat()
+    raise TypeError(f"a result cannot hold {type(value).__name__}")
+
+
+def _decode(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_decode(v) for v in value]
+    if not isinstance(value, dict):
+        return value
+    if "$table" in value:
+        columns = {c: [_decode(v) for v in vs] for c, vs in value["$table"].items()}
+        frame = pd.DataFrame({c: pd.Series(vs, dtype=object) for c, vs in columns.items()})
+        return frame.astype(value["dtypes"]) if columns else frame
+    if "$tuple" in value:
+        return tuple(_decode(v) for v in value["$tuple"])
+    if "$dict" in value:
+        return {k: _decode(v) for k, v in value["$dict"].items()}
+    if "$float" in value:
+        return _SPECIAL[value["$float"]]
+    if "$result" in value:
+        return _RESULTS[value["$result"]].from_dict(value["fields"])
+    return value
