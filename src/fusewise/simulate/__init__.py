@@ -1,0 +1,14 @@
+"""Cohorts with known truth, and amputation of real data."""
+
+from fusewise.simulate.availability import Availability
+from fusewise.simulate.cohort import Cohort, make_cohort
+from fusewise.simulate.design import Interaction
+from fusewise.simulate.signal import Noise
+
+__all__ = [
+    "Availability",
+    "Cohort",
+    "Interaction",
+    "Noise",
+    "make_cohort",
+]
