@@ -1,5 +1,6 @@
 """Cohorts with known truth, and amputation of real data."""
 
+from fusewise.simulate.ampute import ampute
 from fusewise.simulate.availability import Availability
 from fusewise.simulate.cohort import Cohort, make_cohort
 from fusewise.simulate.design import Interaction
@@ -10,5 +11,6 @@ __all__ = [
     "Cohort",
     "Interaction",
     "Noise",
+    "ampute",
     "make_cohort",
 ]
