@@ -1,0 +1,7 @@
+"""How a fitted predictor does per availability pattern, and whether that is what is required."""
+
+from fusewise.evaluate.evaluation import evaluate
+from fusewise.evaluate.requirements import Requirement
+from fusewise.evaluate.result import Evaluation
+
+__all__ = ["Evaluation", "Requirement", "evaluate"]

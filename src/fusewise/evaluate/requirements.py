@@ -1,0 +1,273 @@
+"""Requirements: what must hold per availability, answered met, not met or undetermined."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from fusewise.data import pattern_label
+from fusewise.evaluate.metrics import Metric, find_metric
+from fusewise.evaluate.predictions import Predicted, Withholding
+from fusewise.exceptions import EvaluationError, did_you_mean
+
+if TYPE_CHECKING:
+    from fusewise.data import MultimodalDataset
+    from fusewise.evaluate.mixture import Headline
+    from fusewise.evaluate.scoring import Measured, Scoring
+
+LIMITS = ("at_least", "at_most", "max_drop")
+
+MET, NOT_MET, UNDETERMINED = "met", "not met", "undetermined"
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """What must hold of one metric when modalities are present or absent.
+
+    Parameters
+    ----------
+    metric : str
+        Any metric of the task, also one that is not reported otherwise.
+    present : "all", sequence of str or None
+        ``"all"``: complete cases as they came. Names: exactly these modalities are available; the
+        samples are those that have all of them, and their others are withheld.
+    absent : sequence of str
+        These modalities are withheld from the samples that have all of them; the others stay as
+        they came. With neither `present` nor `absent` the requirement is on the headline, the
+        deployment's mixture.
+    at_least, at_most : float, optional
+        Limit of the score: `at_least` for metrics where more is better, `at_most` for losses.
+    max_drop : float, optional
+        Limit of how much worse the score becomes by withholding, on the same samples (paired).
+
+    Raises
+    ------
+    EvaluationError
+        If the limits are not exactly one, both `present` and `absent` are given, or a limit does
+        not fit.
+
+    Examples
+    --------
+    >>> print(Requirement("roc_auc", absent=["liver"], max_drop=0.02))
+    roc_auc without liver: drop at most 0.02
+    """
+
+    metric: str
+    present: Literal["all"] | tuple[str, ...] | None = None
+    absent: tuple[str, ...] = ()
+    at_least: float | None = None
+    at_most: float | None = None
+    max_drop: float | None = None
+
+    def __post_init__(self) -> None:
+        present, absent = self.present, self.absent
+        if isinstance(present, str) and present != "all":
+            raise self._wrong(f"present is 'all' or a list of modalities, got {present!r}")
+        if isinstance(absent, str):
+            raise self._wrong(f"absent is a list of modalities, got {absent!r}; use [{absent!r}]")
+        if present is not None and present != "all":
+            object.__setattr__(self, "present", tuple(present))
+        object.__setattr__(self, "absent", tuple(absent or ()))
+        if self.present == ():
+            raise self._wrong("present is an empty list; name a modality")
+        if self.present is not None and self.absent:
+            raise self._wrong("give present or absent, not both")
+        given = [name for name in LIMITS if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise self._wrong(
+                f"give exactly one of {', '.join(LIMITS)}, got {' and '.join(given) or 'none'}"
+            )
+        value = self.threshold
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not math.isfinite(value)
+        ):
+            raise self._wrong(f"{self.limit} is a finite number, got {value!r}")
+        if self.limit == "max_drop" and value < 0:
+            raise self._wrong(f"max_drop is 0 or more (how much worse), got {value!r}")
+        if self.limit == "max_drop" and (self.present in (None, "all") and not self.absent):
+            raise self._wrong("max_drop compares with what was withheld; name it by absent")
+
+    @classmethod
+    def of(cls, given: Any) -> Requirement:
+        """Return a requirement from a mapping with these keys, or the requirement itself."""
+        if isinstance(given, cls):
+            return given
+        if not isinstance(given, Mapping):
+            raise EvaluationError(
+                f"A requirement is a dict with metric and a limit, or a Requirement, got "
+                f"{type(given).__name__} {given!r}."
+            )
+        known = [f.name for f in fields(cls)]
+        for key in given:
+            if key not in known:
+                raise EvaluationError(
+                    f"Requirement {dict(given)}: unknown key {key!r}.{did_you_mean(key, known)} "
+                    f"Known: {', '.join(known)}."
+                )
+        if not isinstance(given.get("metric"), str):
+            raise EvaluationError(f"Requirement {dict(given)}: it names no metric. Add metric.")
+        return cls(**given)
+
+    @property
+    def limit(self) -> str:
+        """Which limit it sets: ``at_least``, ``at_most`` or ``max_drop``."""
+        return next(name for name in LIMITS if getattr(self, name) is not None)
+
+    @property
+    def threshold(self) -> float:
+        """The value of its limit."""
+        value: float = getattr(self, self.limit)
+        return value
+
+    @property
+    def where(self) -> str:
+        """The availability that it is about, in words."""
+        if self.present == "all":
+            return "with everything present"
+        if self.present is not None:
+            return f"with {pattern_label(self.present)}"
+        if self.absent:
+            return f"without {pattern_label(self.absent)}"
+        return "on the deployment's mixture"
+
+    def __str__(self) -> str:
+        words = {"at_least": "at least", "at_most": "at most", "max_drop": "drop at most"}
+        return f"{self.metric} {self.where}: {words[self.limit]} {self.threshold:g}"
+
+    def check(self, modalities: tuple[str, ...], task: str) -> Metric:
+        """Return its metric, after checking its names against the test set.
+
+        Raises
+        ------
+        EvaluationError
+            If it names an unknown metric or modality, withholds everything, or limits a metric
+            from the wrong side.
+        """
+        metric = find_metric(self.metric, task)
+        named = self.absent or (() if self.present in (None, "all") else self.present)
+        for name in named or ():
+            if name not in modalities:
+                raise self._wrong(
+                    f"unknown modality {name!r}.{did_you_mean(name, modalities)} The test set has "
+                    f"{', '.join(modalities)}"
+                )
+        if self.absent and set(self.absent) >= set(modalities):
+            raise self._wrong("absent names every modality; nothing is left to predict from")
+        wrong = "at_most" if metric.greater_is_better else "at_least"
+        if self.limit == wrong:
+            side, use = (
+                ("more is better", "at_least")
+                if metric.greater_is_better
+                else ("it is a loss: less is better", "at_most")
+            )
+            raise self._wrong(f"{self.metric} cannot be limited by {wrong}, {side}; use {use}")
+        return metric
+
+    def _wrong(self, why: str) -> EvaluationError:
+        given = {k: v for k, v in asdict(self).items() if v is not None and v != ()}
+        return EvaluationError(f"Requirement {given}: {why}.")
+
+
+def plan_requirement(requirement: Requirement, test: MultimodalDataset) -> Withholding | None:
+    """Return the experiment that answers a requirement; None for the deployment's mixture."""
+    if requirement.present is None and not requirement.absent:
+        return None
+    names = requirement.absent or requirement.present
+    named = np.array([names == "all" or m in (names or ()) for m in test.modalities])
+    rows = np.flatnonzero(test.presence[:, named].all(axis=1))
+    keep = ~named if requirement.absent else named
+    return Withholding(requirement.where, rows, np.tile(keep, (len(rows), 1)))
+
+
+def answer_requirement(
+    scoring: Scoring,
+    requirement: Requirement,
+    metric: Metric,
+    natural: Predicted,
+    headline: Headline,
+    asked: tuple[Withholding, Predicted] | None,
+    modalities: tuple[str, ...],
+) -> dict[str, Any]:
+    """Return the row of one requirement.
+
+    It is met if the whole 95 % interval is on the right side of the limit, not met if the whole
+    interval is on the wrong side, and undetermined if the interval straddles the limit, if the
+    cell is small, or if the metric is undefined there; ``reason`` says which.
+    """
+    scoring = scoring.with_metrics((metric,))
+    if asked is None:
+        view, pattern, rows = "mixture", "(deployment)", headline.rows
+        (measured,) = scoring.measure(rows, natural[rows], "all", headline.weights)
+    else:
+        experiment, predicted = asked
+        before = natural[experiment.rows]
+        kept = predicted.answered
+        view = "natural" if requirement.present == "all" else "withheld"
+        pattern = experiment.label
+        if requirement.present is not None:
+            pattern = pattern_label(
+                modalities if requirement.present == "all" else requirement.present
+            )
+        if requirement.limit == "max_drop":
+            kept = kept & before.answered
+        rows = experiment.rows[kept]
+        at = np.arange(len(rows))
+        if requirement.limit == "max_drop":
+            (after,), (full,) = scoring.arms(
+                rows, [[(at, predicted[kept])], [(at, before[kept])]], str(requirement)
+            )
+            measured = metric.drop(full, after)
+        else:
+            measured = scoring.measure(rows, predicted[kept], str(requirement))[0]
+    columns = measured.columns()
+    note = columns.pop("note")
+    effective = headline.effective_n if asked is None else float(len(rows))
+    status, reason = _verdict(requirement, measured, scoring, rows, effective, note)
+    return {
+        "requirement": str(requirement),
+        "metric": requirement.metric,
+        "view": view,
+        "pattern": pattern,
+        "n": len(rows),
+        **columns,
+        "limit": requirement.limit,
+        "threshold": float(requirement.threshold),
+        "status": status,
+        "reason": reason,
+    }
+
+
+def _verdict(
+    requirement: Requirement,
+    measured: Measured,
+    scoring: Scoring,
+    rows: Any,
+    effective: float,
+    note: str,
+) -> tuple[str, str]:
+    low, high, _ = measured.limits()
+    if len(rows) == 0:
+        return UNDETERMINED, "no sample of the test set can show it"
+    if np.isnan(low):
+        return UNDETERMINED, note or "no interval without resampling"
+    if scoring.small(rows) or effective < scoring.min_cell:
+        counts = f"{len(rows)} samples"
+        if scoring.n_classes:
+            rarest = int(np.bincount(scoring.truth[rows], minlength=scoring.n_classes).min())
+            counts += f", {rarest} of the rarest class"
+        if effective < len(rows):
+            counts += f", effectively {effective:.0f}"
+        return UNDETERMINED, f"too few: {counts} (minimum cell size {scoring.min_cell})"
+    at_least = requirement.limit == "at_least"
+    limit = requirement.threshold
+    if low >= limit if at_least else high <= limit:
+        return MET, "the whole interval is within the limit"
+    if high < limit if at_least else low > limit:
+        return NOT_MET, "the whole interval is beyond the limit"
+    return UNDETERMINED, "the interval straddles the limit"

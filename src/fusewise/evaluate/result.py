@@ -1,0 +1,144 @@
+"""The evaluation as a result: tables, and the answer to what was required."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from fusewise.data import Result
+from fusewise.evaluate.requirements import MET, NOT_MET
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Evaluation(Result):
+    """How one fitted predictor does on one test set, structured by availability.
+
+    Every ``low`` and ``high`` limits a 95 % percentile bootstrap interval for the score of this
+    fitted predictor in the population that the samples come from. An undefined score is NaN, and
+    the row's ``note`` says why; no row is hidden. A cell is ``small`` if it has fewer samples than
+    the minimum cell size, or fewer than a third of it in any class.
+
+    Parameters
+    ----------
+    task : {"binary", "multiclass", "regression"}
+    metrics : tuple of str
+    n : int
+        Samples of the test set, answered or not.
+    n_abstained : int
+        Samples that the predictor cannot answer; they are in no score.
+    n_boot : int
+        Bootstrap replicates.
+    headline : DataFrame
+        metric, estimate, low, high, n, effective_n, by_pattern_mean, source, note. The metric
+        computed once on the deployment's mixture of patterns; beside it the weighted mean of the
+        scores per pattern.
+    pooled : DataFrame
+        metric, estimate, low, high, n, note. The test set as it came.
+    by_pattern : DataFrame
+        view, pattern, n_absent, n, n_positive, metric, estimate, low, high, small, weight,
+        population, note. Natural: samples that came with the pattern. Withheld: modalities taken
+        from the complete cases (population ``complete``) or from all samples that have at least
+        the pattern's modalities (``at least``). ``weight``: the pattern's in the mixture.
+    by_n_absent : DataFrame
+        view, n_absent, n, metric, estimate, low, high, small, n_patterns, note.
+    degradation : DataFrame
+        withheld, n_withheld, rate, n, metric, estimate, low, high, drop, drop_low, drop_high,
+        n_emptied, small, note. One modality (its name), or a random share of the modality list
+        (``k=2``: two per sample on average). A positive drop is worse, for losses too.
+    baselines : DataFrame
+        baseline, metric, n, estimate, low, high, difference, difference_low, difference_high,
+        better, note. The difference is model minus baseline, paired on samples both answer.
+    requirements : DataFrame
+        requirement, metric, view, pattern, n, estimate, low, high, limit, threshold, status,
+        reason.
+    calibration : DataFrame
+        view, pattern, bin, n, mean_predicted, observed, low, high; binary tasks only.
+    uncovered : tuple of str
+        Patterns of the deployment without an answered test sample.
+    notes : tuple of str
+    """
+
+    task: str
+    metrics: tuple[str, ...]
+    n: int
+    n_abstained: int
+    n_boot: int
+    headline: pd.DataFrame
+    pooled: pd.DataFrame
+    by_pattern: pd.DataFrame
+    by_n_absent: pd.DataFrame
+    degradation: pd.DataFrame
+    baselines: pd.DataFrame
+    requirements: pd.DataFrame
+    calibration: pd.DataFrame
+    uncovered: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether no requirement is "not met"; an undetermined one does not count against it."""
+        return not (self.requirements["status"] == NOT_MET).any()
+
+    @property
+    def exit_code(self) -> int:
+        """The exit status of a process: 0 all met, 1 one not met, 2 none so but undetermined."""
+        if not self.ok:
+            return 1
+        return 0 if (self.requirements["status"] == MET).all() else 2
+
+    def __repr__(self) -> str:
+        scores = ", ".join(
+            f"{r.metric}={r.estimate:.3f}" for r in self.headline.itertuples(index=False)
+        )
+        return f"Evaluation({self.task}, n={self.n}, {scores})"
+
+    def __str__(self) -> str:
+        answered = self.n - self.n_abstained
+        lines = [f"Evaluation on {self.n} samples, {answered} answered ({self.task})"]
+        lines += self._headline_lines()
+        lines += self._pattern_lines()
+        if len(self.requirements):
+            lines.append("Requirements")
+            for r in self.requirements.itertuples(index=False):
+                lines.append(f"  {r.status:<13} {r.requirement} ({_score(r)}; {r.reason})")
+        lines += [f"Note: {note}" for note in self.notes]
+        return "\n".join(lines)
+
+    def _headline_lines(self) -> list[str]:
+        source = self.headline["source"].iloc[0]
+        lines = [f"Headline, patterns weighted as in: {source}"]
+        for r in self.headline.itertuples(index=False):
+            mean = f"mean of patterns {r.by_pattern_mean:.3f}, effective n {r.effective_n:.0f}"
+            lines.append(f"  {r.metric:<18} {_score(r):<22} {mean}")
+        return lines
+
+    def _pattern_lines(self, most: int = 12) -> list[str]:
+        first = self.by_pattern[self.by_pattern["metric"] == self.metrics[0]]
+        lines = [f"{self.metrics[0]} by pattern (natural | withheld)"]
+        heaviest = first.sort_values(["weight", "pattern"], ascending=[False, True], kind="stable")
+        shown = list(dict.fromkeys(heaviest["pattern"]))
+        width = max((len(p) for p in shown[:most]), default=0)
+        for pattern in shown[:most]:
+            cells = []
+            for view in ("natural", "withheld"):
+                own = first[(first["pattern"] == pattern) & (first["view"] == view)]
+                cells.append(
+                    "-" if own.empty else next(_cell(r) for r in own.itertuples(index=False))
+                )
+            lines.append(f"  {pattern:<{width}}  {cells[0]:<34} | {cells[1]}")
+        if len(shown) > most:
+            lines.append(f"  ... and {len(shown) - most} more patterns in .by_pattern")
+        return lines
+
+
+def _score(row: object) -> str:
+    estimate, low, high = (getattr(row, name) for name in ("estimate", "low", "high"))
+    if pd.isna(estimate):
+        return "undefined"
+    return f"{estimate:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _cell(row: object) -> str:
+    small = ", small" if getattr(row, "small", False) else ""
+    return f"{_score(row)} n={getattr(row, 'n', 0)}{small}"
