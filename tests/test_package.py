@@ -58,6 +58,23 @@ def test_public_names_resolve_and_are_documented(name: str) -> None:
     assert inspect.getdoc(value)
 
 
+@pytest.mark.parametrize("name", fw.__all__)
+def test_public_methods_are_documented(name: str) -> None:
+    """Each public method and property of a public class has a docstring, its own or inherited."""
+    value = getattr(fw, name)
+    if not inspect.isclass(value):
+        pytest.skip("not a class")
+    ours = [
+        member
+        for base in value.__mro__
+        if base.__module__.startswith("fusewise")
+        for member, kind in vars(base).items()
+        if not member.startswith("_")
+        and (inspect.isroutine(kind) or isinstance(kind, property | classmethod | staticmethod))
+    ]
+    assert [member for member in ours if not inspect.getdoc(getattr(value, member))] == []
+
+
 def test_dir_lists_names_that_are_not_loaded_yet() -> None:
     """Completion in a fresh interpreter offers the public names."""
     assert set(fw.__all__) <= set(dir(fw))
