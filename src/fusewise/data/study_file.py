@@ -49,6 +49,16 @@ class SplitSection(Section):
     test: Annotated[float, Field(gt=0, lt=1)] = 0.2
     stratify: Literal["target", "pattern", "both", "none"] | None = None
 
+    @model_validator(mode="after")
+    def _keys_fit_the_rule(self) -> SplitSection:
+        if self.by in ("column", "site") and self.column is None:
+            raise ValueError(f"by: {self.by} needs `column`, a column of the samples table")
+        if self.by in ("random", "cluster") and self.column is not None:
+            raise ValueError(f"`column` has no meaning with by: {self.by}; leave it out")
+        if self.by in ("column", "time") and self.stratify not in (None, "none"):
+            raise ValueError(f"`stratify` has no meaning with by: {self.by}; leave it out")
+        return self
+
 
 class SurvivalTarget(Section):
     """A right-censored target: the column of the time and that of the event."""
@@ -67,7 +77,7 @@ class SamplesSection(Section):
     cluster: Text | None = None
     groups: Names = []
     prediction_time: Any = None
-    split: SplitSection | None = None
+    split: SplitSection = SplitSection()
 
     @field_validator("target", mode="before")
     @classmethod
@@ -95,7 +105,15 @@ class SamplesSection(Section):
     @field_validator("split", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
+        if value is None:
+            return {}
         return {"by": "column", "column": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _clusters_need_a_column(self) -> SamplesSection:
+        if self.split.by == "cluster" and self.cluster is None:
+            raise ValueError("a split by cluster needs `cluster`, a column of the samples table")
+        return self
 
 
 class ModalitySection(Section):
@@ -150,7 +168,7 @@ class DeploymentSection(Section):
     synchronised: bool = False
     timing: Annotated[Known, BeforeValidator(_yes_no)] = "unknown"
     interaction: Annotated[Known, BeforeValidator(_yes_no)] = "unknown"
-    interpretability: Literal["required", "preferred", "none"] = "none"
+    interpretability: Literal["required", "preferred", "none"] = "preferred"
     validation: ValidationSection = ValidationSection()
     latency_ms: Positive | None = None
     memory_mb: Positive | None = None

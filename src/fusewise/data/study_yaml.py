@@ -198,7 +198,7 @@ def _override(tree: Any, key: str, value: Any, lines: dict[KeyPath, int]) -> lis
         if depth == len(path) - 1:
             here[at] = value
         else:
-            inner = here[at] if isinstance(here, list) else here.get(at)
+            inner = here[at] if isinstance(here, list) else here.get(at)  # type: ignore[call-overload]
             here[at] = inner if isinstance(inner, dict | list) else {}
             here = here[at]
     for known in [known for known in lines if known[: len(path)] == path]:

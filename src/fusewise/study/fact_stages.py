@@ -1,0 +1,116 @@
+"""The stages that need no model: reading, profile, recommendation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from fusewise.study.folder import RunFolder, Writer
+from fusewise.study.job import Job
+from fusewise.study.stage import Stage
+from fusewise.study.summary import DataSummary, summarise
+
+
+class _ReadData(Stage):
+    """Read the tables, split, and note what was read."""
+
+    name = "data"
+    doing = "Reading the tables"
+
+    def depends(self, job: Job) -> dict[str, Any]:
+        file = job.study.file
+        return {
+            "samples": file.samples.model_dump(),
+            "modalities": {name: m.model_dump() for name, m in file.modalities.items()},
+            "connection": file.connection,
+            "seed": None if file.samples.split.by in ("column", "time") else job.study.seed,
+            "tables": job.table_hashes(),
+            # What stands behind a connection has no fingerprint: it is read every time.
+            "read": time.time_ns() if file.connection else None,
+        }
+
+    def compute(self, job: Job) -> DataSummary:
+        return summarise(job.study.dataset(), *job.study.split())
+
+    def writers(self, result: DataSummary) -> Mapping[str, Writer]:
+        return {"data.json": result.to_json}
+
+    def load(self, folder: RunFolder) -> DataSummary:
+        return DataSummary.from_json(folder.file("data.json"))
+
+    def summary(self, result: DataSummary) -> str:
+        n = result.n_train + result.n_test
+        return (
+            f"{n:,} samples ({result.n_train:,} to train, {result.n_test:,} to test), "
+            f"{_plural(len(result.modalities), 'modality', 'modalities')}, "
+            f"{_plural(len(result.patterns), 'availability pattern')}"
+        )
+
+
+class _MakeProfile(Stage):
+    """Measure how the modalities are and will be available."""
+
+    name = "profile"
+    doing = "Profiling the deployment"
+
+    def depends(self, job: Job) -> dict[str, Any]:
+        return {
+            "train": job.result("data").train,
+            "deployment": job.deployment_state(),
+            "seed": job.study.seed,
+        }
+
+    def compute(self, job: Job) -> Any:
+        from fusewise.profile import profile
+
+        return profile(job.train, deployment=job.study.deployment, random_state=job.study.seed)
+
+    def writers(self, result: Any) -> Mapping[str, Writer]:
+        return {"profile.json": result.to_json}
+
+    def load(self, folder: RunFolder) -> Any:
+        from fusewise.profile import DeploymentProfile
+
+        return DeploymentProfile.from_json(folder.file("profile.json"))
+
+    def summary(self, result: Any) -> str:
+        if result.source == "none":
+            return "deployment availability unknown: none was observed or declared"
+        rates = result.availability.sort_values("rate")
+        rarest = rates.iloc[0]
+        return f"rarest in deployment: {rarest['modality']}, there in {rarest['rate']:.0%}"
+
+
+class _Recommend(Stage):
+    """Choose the strategy that fits the profile."""
+
+    name = "recommend"
+    doing = "Choosing a strategy"
+
+    def depends(self, job: Job) -> dict[str, Any]:
+        return {"profile": job.keys["profile"]}
+
+    def compute(self, job: Job) -> Any:
+        from fusewise.recommend import recommend
+
+        return recommend(job.result("profile"))
+
+    def writers(self, result: Any) -> Mapping[str, Writer]:
+        return {"recommendation.json": result.to_json}
+
+    def load(self, folder: RunFolder) -> Any:
+        from fusewise.recommend import Recommendation
+
+        return Recommendation.from_json(folder.file("recommendation.json"))
+
+    def summary(self, result: Any) -> str:
+        masked = f", masking {result.masking}" if result.masking else ""
+        return f"{result.strategy} fusion{masked}"
+
+
+def _plural(n: int, one: str, many: str | None = None) -> str:
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+FACT_STAGES: tuple[Stage, ...] = (_ReadData(), _MakeProfile(), _Recommend())

@@ -1,0 +1,220 @@
+"""A run folder: results of finished stages, a manifest of what they came from, and a lock."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from fusewise.exceptions import RunFolderError
+from fusewise.study.fingerprints import content_hash
+
+MANIFEST = "run.json"
+LOCK = "run.lock"
+SCRATCH = ".writing"
+FORMAT = 1
+
+Writer = Callable[[Path], Any]
+
+
+class RunFolder:
+    """The folder that one study writes its results to.
+
+    A stage's files appear whole or not at all: each is written under a scratch folder and renamed,
+    and the manifest names the stage only after its files are in place. A process that dies at any
+    moment leaves finished stages usable and unfinished ones unmentioned.
+
+    Parameters
+    ----------
+    path : Path
+        The folder; made when it is opened.
+    study : str
+        Name of the study, so that two studies never share a folder by accident.
+
+    Raises
+    ------
+    RunFolderError
+        When opened: the folder cannot be written, another run is using it, it holds another
+        study's run, or it was written by a newer version.
+    """
+
+    def __init__(self, path: Path, study: str) -> None:
+        self.path = path
+        self.study = study
+        self.manifest: dict[str, Any] = {}
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[RunFolder]:
+        """Make the folder, take its lock and read its manifest; the lock ends with the block."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self.path / LOCK).open("a+", encoding="utf-8")
+        except OSError as error:
+            raise self._unwritable(error) from error
+        with lock:
+            if not _take(lock):
+                lock.seek(0)
+                holder = lock.read().strip() or "another process"
+                raise RunFolderError(
+                    f"the run folder {str(self.path)!r} is in use by {holder}. Wait for it to end, "
+                    "or choose another folder (--folder)."
+                )
+            try:
+                lock.truncate(0)
+                lock.write(f"process {os.getpid()} on {platform.node()}, since {_now()}")
+                lock.flush()
+                shutil.rmtree(self.path / SCRATCH, ignore_errors=True)
+                self.manifest = self._read_manifest()
+                yield self
+            finally:
+                shutil.rmtree(self.path / SCRATCH, ignore_errors=True)
+                _give(lock)
+
+    def file(self, name: str) -> Path:
+        """Return the path of a result."""
+        return self.path / name
+
+    def is_current(self, stage: str, key: str) -> bool:
+        """Whether a stage finished with this key and its files are still what it wrote."""
+        entry = self.manifest["stages"].get(stage)
+        return entry is not None and entry["key"] == key and self._intact(entry["files"])
+
+    def commit(
+        self, stage: str, key: str, writers: Mapping[str, Writer], *, seconds: float, **facts: Any
+    ) -> None:
+        """Write the files of a finished stage, then name it in the manifest.
+
+        Parameters
+        ----------
+        stage, key : str
+            The stage, and the hash of everything that its result depends on.
+        writers : mapping from file name to callable
+            Each is called with the path to write.
+        seconds : float
+            How long the stage took.
+        **facts
+            Further JSON-ready facts to note.
+        """
+        scratch = self.path / SCRATCH
+        try:
+            scratch.mkdir(exist_ok=True)
+            for name, write in writers.items():
+                write(scratch / name)
+            files = {name: content_hash(scratch / name) for name in writers}
+            for name in writers:
+                _replace(scratch / name, self.path / name)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        entry = {"key": key, "files": files, "seconds": round(seconds, 3), "finished": _now()}
+        self.manifest["stages"][stage] = {**entry, **facts}
+        self.save_manifest()
+
+    def drop(self, stage: str) -> None:
+        """Forget a stage that this run does not have, and delete its files."""
+        entry = self.manifest["stages"].pop(stage, None)
+        if entry is not None:
+            self.save_manifest()
+            for name in entry["files"]:
+                _remove(self.path / name)
+
+    def save_manifest(self) -> None:
+        """Write the manifest under another name, then rename it into place."""
+        text = json.dumps(self.manifest, indent=1, ensure_ascii=False)
+        try:
+            scratch = self.path / SCRATCH
+            scratch.mkdir(exist_ok=True)
+            (scratch / MANIFEST).write_text(text, encoding="utf-8")
+            (scratch / MANIFEST).replace(self.path / MANIFEST)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _read_manifest(self) -> dict[str, Any]:
+        fresh: dict[str, Any] = {"format": FORMAT, "study": self.study, "stages": {}}
+        path = self.path / MANIFEST
+        if not path.exists():
+            return fresh
+        try:
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+            written, study = manifest["format"], manifest["study"]
+            stages = manifest["stages"]
+            ok = all({"key", "files", "seconds"} <= set(entry) for entry in stages.values())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            written, study, ok = FORMAT, self.study, False
+        if isinstance(written, int) and written > FORMAT:
+            raise RunFolderError(
+                f"the run folder {str(self.path)!r} was written by a newer version of fusewise. "
+                "Upgrade, or choose another folder (--folder)."
+            )
+        if study != self.study:
+            raise RunFolderError(
+                f"the run folder {str(self.path)!r} holds a run of the study {study!r}, not of "
+                f"{self.study!r}. Choose another folder (--folder)."
+            )
+        # Without its manifest a result cannot be trusted: everything is done again.
+        return manifest if ok else fresh
+
+    def _intact(self, files: Mapping[str, str]) -> bool:
+        try:
+            return all(content_hash(self.path / name) == known for name, known in files.items())
+        except OSError:
+            return False
+
+    def _unwritable(self, error: OSError) -> RunFolderError:
+        reason = error.strerror or str(error)
+        return RunFolderError(
+            f"the run folder {str(self.path)!r} cannot be written: {reason}. Choose a folder that "
+            "you may write to (--folder), or free space on its disk."
+        )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _replace(source: Path, target: Path) -> None:
+    if target.is_dir() or source.is_dir():
+        _remove(target)  # a folder cannot be renamed over
+    source.replace(target)
+
+
+def _take(lock: IO[str]) -> bool:
+    """Lock an open file for this process; the system frees it when the process ends, however."""
+    try:
+        import fcntl
+    except ImportError:
+        return _take_on_windows(lock)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _give(lock: IO[str]) -> None:
+    # The file stays: deleting it would let two later runs lock two files of one name.
+    with contextlib.suppress(OSError):
+        lock.truncate(0)
+
+
+def _take_on_windows(lock: IO[str]) -> bool:
+    import msvcrt  # type: ignore[import-not-found,unused-ignore]
+
+    try:
+        lock.seek(1 << 30)  # beyond the text, so that others can still read who holds it
+        msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+    except OSError:
+        return False
+    return True

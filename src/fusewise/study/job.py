@@ -1,0 +1,110 @@
+"""What the stages of one run share: the study, its folder, and the results so far."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from fusewise import __version__
+from fusewise.data import MultimodalDataset
+from fusewise.study.fingerprints import TableFingerprints
+from fusewise.study.folder import RunFolder
+
+if TYPE_CHECKING:
+    from fusewise.study.declared import Study
+
+_LIBRARIES = ("duckdb", "ibis-framework", "lightgbm", "numpy", "pandas", "pyarrow", "scikit-learn")
+
+
+class Job:
+    """One run in progress.
+
+    Attributes
+    ----------
+    study, folder
+        What is run, and where its results go.
+    keys : dict
+        The key of each stage that this run has passed.
+    """
+
+    def __init__(self, study: Study, folder: RunFolder) -> None:
+        self.study = study
+        self.folder = folder
+        self.keys: dict[str, str] = {}
+        self.tables = TableFingerprints(folder.manifest.get("tables"))
+        self._results: dict[str, Any] = {}
+        self._loaders: dict[str, Callable[[RunFolder], Any]] = {}
+
+    @property
+    def train(self) -> MultimodalDataset:
+        """The training rows; the tables are read when a stage first needs them."""
+        return self.study.split()[0]
+
+    @property
+    def test(self) -> MultimodalDataset:
+        """The test rows."""
+        return self.study.split()[1]
+
+    def passed(
+        self, stage: str, key: str, load: Callable[[RunFolder], Any], result: Any = None
+    ) -> None:
+        """Note that a stage is done; without a result it is read from the folder when needed."""
+        self.keys[stage] = key
+        self._loaders[stage] = load
+        if result is not None:
+            self._results[stage] = result
+
+    def result(self, stage: str) -> Any:
+        """Return the result of a stage that was passed, or None where this run has none."""
+        if stage not in self.keys:
+            return None
+        if stage not in self._results:
+            self._results[stage] = self._loaders[stage](self.folder)
+        return self._results[stage]
+
+    def table_hashes(self) -> dict[str, str]:
+        """Content hash of the samples and of each modality whose table is on disk."""
+        paths = self.study.tables()
+        return {
+            ".".join(key): self.tables(path)
+            for key, path in paths.items()
+            if key[0] != "deployment"
+        }
+
+    def deployment_state(self) -> dict[str, Any]:
+        """What is declared of the deployment, and the content of the log that it names."""
+        declared = self.study.file.deployment
+        path = self.study.tables().get(("deployment", "observed"))
+        if declared is None or declared.observed in (None, "training") or path is not None:
+            return {
+                "declared": None if declared is None else declared.model_dump(),
+                "observed": None if path is None else self.tables(path),
+            }
+        return self.study.deployment.to_dict()
+
+    def provenance(self) -> dict[str, Any]:
+        """How the results were made, for the report."""
+        stages = self.folder.manifest["stages"]
+        data = self.result("data")
+        return {
+            "study": self.study.name,
+            "study_file": self.study.path.name,
+            "fusewise": __version__,
+            "python": platform.python_version(),
+            "libraries": {name: _version(name) for name in _LIBRARIES},
+            "seed": self.study.seed,
+            "tables": self.table_hashes(),
+            "rows": {"train": data.train, "test": data.test},
+            "seconds": {name: entry["seconds"] for name, entry in stages.items()},
+            "warnings": [text for entry in stages.values() for text in entry.get("warnings", ())],
+            "rounds": self.folder.manifest.get("rounds", []),
+        }
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,182 @@
+"""The stages that train, evaluate and report.
+
+A stage depends on the *content* that it reads (fingerprints of the training and test rows, the
+recommended strategy) and not on whether an earlier stage was executed, so that a table which was
+only written again, or a latency limit that changes no advice, trains nothing again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fusewise.study.folder import RunFolder, Writer
+from fusewise.study.job import Job
+from fusewise.study.plan import BestSingle, Plan, make_estimator, plan_training
+from fusewise.study.stage import Stage
+
+LIBRARIES = ("lightgbm", "numpy", "scikit-learn")
+
+
+class _FitModel(Stage):
+    """Train the strategy that was recommended or asked for."""
+
+    name = "fit"
+    doing = "Training the model"
+    file = "model.fusewise"
+
+    def plan(self, job: Job) -> Plan:
+        """Return what to train."""
+        return plan_training(job)
+
+    def depends(self, job: Job) -> dict[str, Any]:
+        plan = self.plan(job)
+        training = job.study.file.training
+        return {
+            "train": job.result("data").train,
+            "strategy": plan.strategy,
+            "masking": plan.masking,
+            # Only masking looks at the deployment.
+            "deployment": job.deployment_state() if plan.masking else None,
+            "groups": training.groups if plan.strategy == "late" else None,
+            "seed": training.seed,
+            "libraries": {name: version(name) for name in LIBRARIES},
+        }
+
+    def compute(self, job: Job) -> Any:
+        return make_estimator(self.plan(job), job).fit(job.train, job.train.target)
+
+    def writers(self, result: Any) -> Mapping[str, Writer]:
+        return {self.file: result.save}
+
+    def load(self, folder: RunFolder) -> Any:
+        from fusewise.fusion import load
+
+        return load(folder.file(self.file))
+
+    def summary(self, result: Any) -> str:
+        return type(result).__name__
+
+
+class _FitLate(_FitModel):
+    """Train late fusion, the standing baseline and the source of the best single modality."""
+
+    name = "late"
+    doing = "Training late fusion beside it"
+    file = "late.fusewise"
+
+    def skipped(self, job: Job) -> str:
+        return "the model is late fusion itself" if plan_training(job).strategy == "late" else ""
+
+    def plan(self, job: Job) -> Plan:
+        return Plan("late", None)
+
+
+class _FitPresence(_FitModel):
+    """Train the model that sees presence alone, which shows what a shortcut would earn."""
+
+    name = "presence"
+    doing = "Training on presence alone"
+    file = "presence.fusewise"
+
+    def plan(self, job: Job) -> Plan:
+        return Plan("presence", None)
+
+
+class _Evaluate(Stage):
+    """Measure quality per availability pattern and check the requirements."""
+
+    name = "evaluate"
+    doing = "Evaluating per availability pattern"
+
+    def depends(self, job: Job) -> dict[str, Any]:
+        return {
+            "models": {n: job.keys[n] for n in ("fit", "late", "presence") if n in job.keys},
+            "test": job.result("data").test,
+            "train": job.result("data").train,
+            "deployment": job.deployment_state(),
+            "requirements": [r.as_dict() for r in job.study.file.requirements],
+            "seed": job.study.seed,
+        }
+
+    def compute(self, job: Job) -> Any:
+        from fusewise.evaluate import evaluate
+
+        model, presence = job.result("fit"), job.result("presence")
+        late = job.result("late") if "late" in job.keys else model
+        baselines = {} if late is model else {"late": late}
+        single = BestSingle.of(late, job.train)
+        if single is not None:
+            baselines[f"best single modality ({single.modality})"] = single
+        baselines["presence only"] = presence
+        return evaluate(
+            model,
+            job.test,
+            deployment=job.study.deployment,
+            requirements=[r.as_dict() for r in job.study.file.requirements],
+            baselines=baselines,
+            train_presence=job.train.presence,
+            random_state=job.study.seed,
+        )
+
+    def writers(self, result: Any) -> Mapping[str, Writer]:
+        return {"evaluation.json": result.to_json}
+
+    def load(self, folder: RunFolder) -> Any:
+        from fusewise.evaluate import Evaluation
+
+        return Evaluation.from_json(folder.file("evaluation.json"))
+
+    def summary(self, result: Any) -> str:
+        first = result.headline.iloc[0]
+        text = (
+            f"{first['metric']} {first['estimate']:.3f} [{first['low']:.3f}, {first['high']:.3f}]"
+        )
+        status = result.requirements["status"].value_counts()
+        met = ", ".join(
+            f"{status[s]} {s}" for s in ("met", "not met", "undetermined") if s in status
+        )
+        return f"{text}; requirements: {met}" if met else text
+
+
+class _WriteReport(Stage):
+    """Render everything as HTML, Markdown and JSON."""
+
+    name = "report"
+    doing = "Writing the report"
+
+    def depends(self, job: Job) -> dict[str, Any]:
+        return {
+            "study": job.study.name,
+            "data": job.result("data").to_dict(),
+            "results": {n: job.keys[n] for n in ("profile", "recommend", "evaluate")},
+            "provenance": {k: v for k, v in job.provenance().items() if k != "seconds"},
+        }
+
+    def compute(self, job: Job) -> Any:
+        from fusewise.report import report
+
+        return report(
+            job.result("profile"),
+            job.result("recommend"),
+            job.result("evaluate"),
+            title=job.study.name,
+            provenance=job.provenance(),
+        )
+
+    def writers(self, result: Any) -> Mapping[str, Writer]:
+        return {f"report.{suffix}": result.save for suffix in ("html", "md", "json")}
+
+    def load(self, folder: RunFolder) -> Path:
+        return folder.file("report.html")
+
+
+MODEL_STAGES: tuple[Stage, ...] = (
+    _FitModel(),
+    _FitLate(),
+    _FitPresence(),
+    _Evaluate(),
+    _WriteReport(),
+)

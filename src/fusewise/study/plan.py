@@ -1,0 +1,138 @@
+"""What is trained: the recommended strategy, or the one that the study file asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fusewise.data import MultimodalDataset
+from fusewise.exceptions import NotAvailableError
+
+if TYPE_CHECKING:
+    from fusewise.study.job import Job
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A strategy and its masking, with a sentence where it is not what was recommended."""
+
+    strategy: str
+    masking: str | None
+    note: str = ""
+
+
+def plan_training(job: Job) -> Plan:
+    """Decide what to train; nothing is switched without saying so.
+
+    Raises
+    ------
+    NotAvailableError
+        The study file names a strategy that is not built yet.
+    """
+    advice, training = job.result("recommend"), job.study.file.training
+    if training.strategy == "auto":
+        strategy = advice.trainable
+        note = advice.why_trainable if strategy != advice.strategy else ""
+    else:
+        strategy = training.strategy
+        note = (
+            f"The study file asks for {strategy} fusion; {advice.strategy} fusion was recommended."
+            if strategy != advice.strategy
+            else ""
+        )
+    check_strategy(job, strategy)
+    masking = advice.masking if training.masking == "auto" else training.masking
+    return Plan(strategy, None if masking == "none" else masking, note)
+
+
+def check_strategy(job: Job, strategy: str) -> None:
+    """Raise where a strategy has no estimator yet."""
+    if strategy in ("intermediate", "attention"):
+        raise NotAvailableError(
+            f"{job.study.where('training', 'strategy')}: {strategy} fusion is planned but not "
+            "there yet. Take early, late, or auto, which trains the best that there is."
+        )
+
+
+def make_estimator(plan: Plan, job: Job) -> Any:
+    """Return the unfitted estimator of a plan."""
+    from fusewise import fusion
+
+    training = job.study.file.training
+    kind = "Regressor" if job.result("data").task == "regression" else "Classifier"
+    parameters: dict[str, Any] = {"random_state": training.seed}
+    if plan.strategy == "presence":
+        return getattr(fusion, f"PresenceOnly{kind}")(**parameters)
+    parameters["n_jobs"] = training.n_jobs
+    if plan.masking is not None:
+        parameters |= {"masking": plan.masking, "deployment": job.study.deployment}
+    if plan.strategy == "late" and training.groups is not None:
+        parameters["groups"] = training.groups
+    return getattr(fusion, f"{plan.strategy.capitalize()}Fusion{kind}")(**parameters)
+
+
+class BestSingle:
+    """Late fusion restricted to the one modality that does best on the training rows.
+
+    Which one is decided by the out-of-fold scores of the experts, never by test rows. Samples
+    that lack the modality are not answerable, and so are abstained from.
+
+    Parameters
+    ----------
+    late : fitted late fusion estimator
+    modality : str
+        The modality that it is left.
+    """
+
+    def __init__(self, late: Any, modality: str) -> None:
+        self.late = late
+        self.modality = modality
+        if hasattr(late, "classes_"):
+            self.classes_ = late.classes_
+            self._estimator_type = "classifier"
+
+    @classmethod
+    def of(cls, late: Any, train: MultimodalDataset) -> BestSingle | None:
+        """Choose the modality that lowers the loss most over all training samples.
+
+        Experts are scored out of fold on the samples that have their modality, so the losses of a
+        rare and of a common one stand on different people. Compared is the mean gain over the
+        whole training set where a sample without the modality gets the prevalence (for regression
+        the mean), that is: share of samples that have it, times the loss of the constant
+        prediction among these minus the expert's.
+
+        Returns None where there is nothing to choose from.
+        """
+        scores = getattr(late, "expert_scores_", None)
+        if scores is None or train.n_modalities < 2 or train.target is None:
+            return None
+        loss = dict(zip(scores["modality"], scores.iloc[:, -1], strict=True))
+        gains = {}
+        for column, name in enumerate(train.modalities):
+            has = train.presence[:, column]
+            if has.any() and np.isfinite(loss.get(name, np.nan)):
+                constant = _constant_loss(train.target[has], regression=train.task == "regression")
+                gains[name] = has.mean() * (constant - loss[name])
+        return cls(late, max(sorted(gains), key=gains.__getitem__)) if gains else None
+
+    def predict_proba(self, X: MultimodalDataset) -> Any:
+        """Probabilities from the one modality."""
+        return self.late.predict_proba(X.only(self.modality))
+
+    def predict(self, X: MultimodalDataset) -> Any:
+        """Predictions from the one modality."""
+        return self.late.predict(X.only(self.modality))
+
+    def answerable(self, X: MultimodalDataset) -> Any:
+        """Which samples have the modality."""
+        return self.late.answerable(X.only(self.modality))
+
+
+def _constant_loss(target: Any, *, regression: bool) -> float:
+    """Loss of the best constant: squared error of the mean, or log loss of the prevalence."""
+    if regression:
+        return float(np.var(np.asarray(target, dtype=float)))
+    shares = np.unique(target, return_counts=True)[1] / len(target)
+    return float(-(shares * np.log(shares)).sum())
