@@ -1,0 +1,120 @@
+"""Reading result tables: rows, metrics, and the names of patterns, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from fusewise.data import parse_pattern
+from fusewise.report.blocks import Cell, Column
+from fusewise.report.numbers import NOT_AVAILABLE, known
+
+Record = dict[str, Any]
+
+
+def records(result: object, table: str) -> list[Record]:
+    """Return the rows of one table of a result; an absent or empty table has none."""
+    frame = getattr(result, table, None)
+    if not isinstance(frame, pd.DataFrame) or frame.empty:
+        return []
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def pick(rows: Iterable[Record], **wanted: object) -> list[Record]:
+    """Return the rows whose cells equal the given values."""
+    return [r for r in rows if all(r.get(key) == value for key, value in wanted.items())]
+
+
+def metrics_of(evaluation: object) -> tuple[str, ...]:
+    """Return the metrics in the order in which they were asked for."""
+    named = [str(m) for m in getattr(evaluation, "metrics", None) or ()]
+    found = (r["metric"] for r in records(evaluation, "by_pattern") + records(evaluation, "headline"))
+    return tuple(dict.fromkeys([*named, *map(str, found)]))
+
+
+def why_missing(row: Record) -> str:
+    """Say why a row has no estimate, from its counts."""
+    if known(row.get("estimate")):
+        return ""
+    n, positive = row.get("n"), row.get("n_positive")
+    if known(n) and n == 0:
+        return "no samples"
+    if known(n) and known(positive) and positive in (0, n):
+        return "one class only"
+    return "too few samples"
+
+
+def remark(row: Record) -> str:
+    """Write what stands where a row has no estimate."""
+    reason = why_missing(row)
+    return f"{NOT_AVAILABLE}: {reason}" if reason else ""
+
+
+def columns(*labels: str, text: int = 1) -> tuple[Column, ...]:
+    """Return columns of which the first `text` hold text and the others numbers."""
+    return tuple(Column(label, number=i >= text) for i, label in enumerate(labels))
+
+
+def cells(*values: str | Cell) -> tuple[Cell, ...]:
+    """Return a row of cells."""
+    return tuple(v if isinstance(v, Cell) else Cell(v) for v in values)
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """Names of availability patterns, short where that is possible.
+
+    Parameters
+    ----------
+    modalities : tuple of str
+        All modalities there are.
+
+    Examples
+    --------
+    >>> names = Patterns(("ehr", "imaging", "labs", "notes"))
+    >>> names.short("ehr+imaging+labs+notes"), names.short("ehr+labs+notes"), names.short("ehr")
+    ('complete case', 'without imaging', 'ehr')
+    >>> names.present("ehr+notes")
+    (True, False, False, True)
+    """
+
+    modalities: tuple[str, ...]
+
+    @classmethod
+    def of(cls, modalities: Iterable[object], patterns: Sequence[object] = ()) -> Patterns:
+        """Take the modalities as named, and those that only the patterns mention after them."""
+        named = [str(m) for m in modalities]
+        met = sorted({name for p in patterns for name in parse_pattern(str(p))})
+        return cls(tuple(dict.fromkeys([*named, *met])))
+
+    def absent(self, pattern: str) -> tuple[str, ...]:
+        """Return the modalities that the pattern lacks."""
+        there = parse_pattern(pattern)
+        return tuple(m for m in self.modalities if m not in there)
+
+    def present(self, pattern: str) -> tuple[bool, ...]:
+        """Return for each modality whether the pattern has it."""
+        there = parse_pattern(pattern)
+        return tuple(m in there for m in self.modalities)
+
+    def short(self, pattern: str) -> str:
+        """Return the shorter of what is there and what is not."""
+        absent = self.absent(pattern)
+        if not absent and len(self.modalities) > 1:
+            return "complete case"
+        without = f"without {', '.join(absent)}"
+        return without if len(without) < len(pattern) else pattern
+
+    def cell(self, pattern: str) -> Cell:
+        """Return a cell with the short name and, where it differs, the pattern as it is written."""
+        short = self.short(pattern)
+        return Cell(short, "name", pattern if short != pattern else "")
+
+
+def patterns_of(profile: object, evaluation: object) -> Patterns:
+    """Return the pattern names for a report on both results, either of which may be None."""
+    met = [r["pattern"] for r in records(profile, "patterns") + records(evaluation, "by_pattern")]
+    return Patterns.of(getattr(profile, "modalities", None) or (), met)

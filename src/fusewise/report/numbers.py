@@ -1,0 +1,174 @@
+"""Numbers as text: one way to write an estimate, an interval, a share and a count."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+MINUS = "\N{MINUS SIGN}"
+NOT_AVAILABLE = "n/a"
+
+
+def known(value: Any) -> bool:
+    """Return whether `value` is a finite number (None, NaN and infinities are not)."""
+    if isinstance(value, str | bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except TypeError:
+        return False
+
+
+def _decimals(*values: float) -> int:
+    largest = max((abs(float(v)) for v in values if known(v)), default=0.0)
+    if largest >= 1000:
+        return 0
+    if largest >= 100:
+        return 1
+    if largest >= 10:
+        return 2
+    if largest >= 0.001 or largest == 0:
+        return 3
+    return min(2 - math.floor(math.log10(largest)), 9)
+
+
+def _write(value: float, decimals: int) -> str:
+    text = f"{float(value):,.{decimals}f}"
+    if text.startswith("-"):
+        text = text[1:]
+        # A rounded zero has no sign.
+        return MINUS + text if any(digit in text for digit in "123456789") else text
+    return text
+
+
+def number(value: Any) -> str:
+    """Write a number: three decimals, fewer for large ones, more for tiny ones.
+
+    Examples
+    --------
+    >>> number(0.85312), number(1234.5), number(0.00012345), number(float("nan"))
+    ('0.853', '1,234', '0.000123', 'n/a')
+    """
+    return _write(value, _decimals(value)) if known(value) else NOT_AVAILABLE
+
+
+def signed(value: Any) -> str:
+    """Write a difference, always with its sign.
+
+    Examples
+    --------
+    >>> signed(0.0312)
+    '+0.031'
+    """
+    text = number(value)
+    positive = known(value) and float(value) > 0 and text.strip("0.,") != ""
+    return f"+{text}" if positive else text
+
+
+def interval(low: Any, high: Any) -> str:
+    """Write the two ends of an interval, or nothing where there is none.
+
+    Examples
+    --------
+    >>> interval(0.8461, 0.8602)
+    '[0.846, 0.860]'
+    """
+    if not (known(low) and known(high)):
+        return ""
+    decimals = _decimals(low, high)
+    return f"[{_write(low, decimals)}, {_write(high, decimals)}]"
+
+
+def estimate(value: Any, low: Any = None, high: Any = None, *, reason: str = "") -> str:
+    """Write an estimate with its interval; where there is none, say why.
+
+    Examples
+    --------
+    >>> estimate(0.8531, 0.8461, 0.8602)
+    '0.853 [0.846, 0.860]'
+    >>> estimate(float("nan"), reason="one class only")
+    'n/a: one class only'
+    """
+    if not known(value):
+        return f"{NOT_AVAILABLE}: {reason}" if reason else NOT_AVAILABLE
+    return f"{number(value)} {interval(low, high)}".strip()
+
+
+def percent(value: Any) -> str:
+    """Write a share between 0 and 1 as a percentage.
+
+    Examples
+    --------
+    >>> percent(0.2961), percent(0.0004), percent(1)
+    ('29.6%', '0.04%', '100%')
+    """
+    return f"{_percent_digits(value)}%" if known(value) else NOT_AVAILABLE
+
+
+def percent_interval(value: Any, low: Any, high: Any) -> str:
+    """Write a share and its interval as percentages.
+
+    Examples
+    --------
+    >>> percent_interval(0.2961, 0.288, 0.3043)
+    '29.6% [28.8, 30.4]'
+    """
+    if not (known(value) and known(low) and known(high)):
+        return percent(value)
+    return f"{percent(value)} [{_percent_digits(low)}, {_percent_digits(high)}]"
+
+
+def _percent_digits(value: Any) -> str:
+    share = 100 * float(value)
+    if share in (0.0, 100.0):
+        return f"{share:.0f}"
+    digits = f"{share:.1f}" if abs(share) >= 0.1 else f"{share:.2g}"
+    # 99.96 % is not everything.
+    if digits == "100.0":
+        digits = "99.9"
+    return digits.replace("-", MINUS)
+
+
+def count(value: Any) -> str:
+    """Write a count with separators of thousands.
+
+    Examples
+    --------
+    >>> count(11988), count(4312.6), count(None)
+    ('11,988', '4,313', 'n/a')
+    """
+    return f"{round(float(value)):,}".replace("-", MINUS) if known(value) else NOT_AVAILABLE
+
+
+def plain(value: Any) -> str:
+    """Write any value of a settings tree: numbers short, None as a dash.
+
+    Examples
+    --------
+    >>> plain(True), plain(None), plain(0.9), plain(200000), plain("late")
+    ('yes', '—', '0.9', '200,000', 'late')
+    """
+    if value is None:
+        return "—"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}".replace("-", MINUS)
+    if isinstance(value, float):
+        return f"{value:,.4g}".replace("-", MINUS) if known(value) else NOT_AVAILABLE
+    if isinstance(value, list | tuple | set | frozenset):
+        shown = sorted(value, key=str) if isinstance(value, set | frozenset) else value
+        return ", ".join(plain(item) for item in shown) or "—"
+    return str(value)
+
+
+def plural(n: Any, singular: str, many: str | None = None) -> str:
+    """Write a count with its noun.
+
+    Examples
+    --------
+    >>> plural(1, "modality", "modalities"), plural(1200, "sample")
+    ('1 modality', '1,200 samples')
+    """
+    noun = singular if known(n) and round(float(n)) == 1 else (many or f"{singular}s")
+    return f"{count(n)} {noun}"

@@ -1,0 +1,1 @@
+"""Drawings, one per file: plain numbers in, SVG out."""

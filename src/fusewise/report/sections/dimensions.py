@@ -1,0 +1,104 @@
+"""How wide each modality is, and how often it is measured."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from fusewise.report.blocks import Figure, Heading, Prose, Section, Table
+from fusewise.report.frames import Record, cells, columns, records
+from fusewise.report.numbers import count, known, number, percent
+from fusewise.report.plots.widths import draw_widths
+from fusewise.report.sections.sizes import NARROW, WIDE
+from fusewise.report.text import say
+
+NAN = float("nan")
+
+
+def dimensions_section(profile: Any) -> Section | None:
+    """Build the section from a deployment profile, or nothing from None."""
+    widths, cadence = records(profile, "dimensions"), records(profile, "cadence")
+    if not widths and not cadence:
+        return None
+    blocks: list[Any] = []
+    if widths:
+        blocks.extend(_widths(profile, widths))
+    if cadence:
+        blocks.extend(_cadence(profile, cadence))
+    lead = say(
+        "How many columns each modality has, how many directions they really vary in (its "
+        "[[effective dimension]]), and how often it is measured: a modality a hundred times wider "
+        "than another drowns it when features are simply joined."
+    )
+    return Section("dimensions", "Dimensions and cadence", lead, tuple(blocks))
+
+
+def _widths(profile: Any, rows: list[Record]) -> list[Any]:
+    bars = [
+        (str(r["modality"]), float(r.get("width", NAN)), float(r.get("effective", NAN)))
+        for r in sorted(rows, key=lambda r: -_zero(r.get("width")))
+    ]
+    ratio = getattr(profile, "dimension_ratio", None)
+    note = None
+    if known(ratio) and len(rows) > 1 and ratio:
+        note = say(
+            "The widest modality has **{ratio} times** the columns of the narrowest: {orders} "
+            "orders of magnitude.",
+            ratio=count(ratio) if ratio >= 10 else number(round(float(ratio), 1))[:3],
+            orders=f"{math.log10(float(ratio)):.1f}" if float(ratio) > 0 else "0",
+        )
+    body = tuple(
+        cells(
+            str(r["modality"]),
+            str(r.get("kind", "")),
+            count(r.get("n")),
+            count(r.get("width")),
+            number(r.get("effective")),
+            number(r.get("samples_per_dimension")),
+            percent(r.get("variance_share")),
+            percent(r.get("missing_share")),
+        )
+        for r in rows
+    )
+    heads = columns("modality", "kind", "n", "columns", "effective dimension",
+                    "samples per dimension", "share of joined variance", "missing values", text=2)
+    figure = Figure(
+        say("Width and effective dimension"),
+        draw_widths(bars, width=WIDE),
+        draw_widths(bars, width=NARROW),
+        (("s-pale", "columns"), ("s-a", "effective dimension")),
+        note,
+        (Table(heads, body, say("Dimensions as a table")),),
+    )
+    return [figure]
+
+
+def _zero(value: Any) -> float:
+    return float(value) if known(value) else 0.0
+
+
+def _cadence(profile: Any, rows: list[Record]) -> list[Any]:
+    body = tuple(
+        cells(
+            str(r["modality"]),
+            count(r.get("n")),
+            number(r.get("events_per_sample")),
+            number(r.get("median_gap")),
+            number(r.get("regularity")),
+            number(r.get("age_at_prediction")),
+        )
+        for r in sorted(rows, key=lambda r: -_zero(r.get("events_per_sample")))
+    )
+    heads = columns("modality", "n", "events per sample", "median gap", "regularity",
+                    "age of last at prediction")
+    blocks: list[Any] = [Heading(say("Cadence"))]
+    ratio = getattr(profile, "cadence_ratio", None)
+    if known(ratio) and len(rows) > 1:
+        text = say(
+            "The [[cadence]] of the slowest is **{ratio} times** that of the fastest. Gaps and ages "
+            "are in the unit of the event times.",
+            ratio=count(ratio) if ratio is not None and ratio >= 10 else number(ratio),
+        )
+    else:
+        text = say("The [[cadence]] of modalities with events, in the unit of their times.")
+    return [*blocks, Prose(text), Table(heads, body, say("Cadence"), folded=False)]

@@ -1,0 +1,104 @@
+"""Quality in one line per metric, on the deployment's mixture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fusewise.report.blocks import Card, Cards, Notice, Section, Table
+from fusewise.report.frames import Patterns, Record, cells, columns, pick, records
+from fusewise.report.metrics import better, metric_name
+from fusewise.report.numbers import count, estimate, interval, known, number, plural
+from fusewise.report.text import Text, quote, say
+
+_SOURCE = {
+    "observed": "weighted to the observed requests",
+    "rates": "weighted to the declared rates",
+    "patterns": "weighted to the declared patterns",
+    "training": "the deployment is declared to look like training",
+    "none": "no deployment was declared: the test as it came",
+}
+
+
+def headline_section(evaluation: Any, names: Patterns) -> Section | None:
+    """Build the section from an evaluation, or nothing from None."""
+    rows = records(evaluation, "headline")
+    pooled = records(evaluation, "pooled")
+    if not rows and not pooled:
+        return None
+    cards = Cards(tuple(_card(r, pooled) for r in rows or pooled))
+    lead = say(
+        "The [[headline]] is what to expect in use, over all patterns together and each as frequent "
+        "as in deployment; it hides differences between patterns, which follow below."
+    )
+    blocks: list[Any] = [cards]
+    uncovered = tuple(str(p) for p in getattr(evaluation, "uncovered", None) or ())
+    if uncovered:
+        shown = tuple(quote(names.short(p)) for p in uncovered[:8])
+        if len(uncovered) > 8:
+            shown += (say("and {n} more", n=count(len(uncovered) - 8)),)
+        title = say(
+            "{n} met in deployment without any test sample: the headline says nothing about them",
+            n=plural(len(uncovered), "pattern"),
+        )
+        blocks.append(Notice("warn", title, shown))
+    abstained = getattr(evaluation, "n_abstained", 0)
+    if known(abstained) and abstained:
+        title = say("{n} got no prediction", n=plural(abstained, "sample"))
+        text = say("They have no modality that the model knows, and are left out of every score.")
+        blocks.append(Notice("info", title, (text,)))
+    blocks.append(_table(rows, pooled))
+    return Section("headline", "Headline quality", lead, tuple(blocks))
+
+
+def _card(row: Record, pooled: list[Record]) -> Card:
+    metric = row["metric"]
+    effective = row.get("effective_n")
+    n = say("n = {n}", n=count(row.get("n")))
+    if known(effective):
+        n = say(
+            "n = {n}, [[effective n]] = {effective}",
+            n=count(row.get("n")),
+            effective=count(effective),
+        )
+    notes: list[Text] = [n]
+    source = _SOURCE.get(str(row.get("source")), str(row.get("source") or ""))
+    if source:
+        notes.append(quote(source))
+    if known(row.get("by_pattern_mean")):
+        value = number(row["by_pattern_mean"])
+        notes.append(say("weighted mean of the scores per pattern: {value}", value=value))
+    if "effective_n" in row:
+        notes.extend(
+            say("test as it came: {value}", value=estimate(p["estimate"], p["low"], p["high"]))
+            for p in pick(pooled, metric=metric)
+        )
+    way = better(metric)
+    label = say("{name} ({way})", name=metric_name(metric), way=way) if way else quote(metric)
+    return Card(label, number(row["estimate"]), interval(row["low"], row["high"]), tuple(notes))
+
+
+def _table(rows: list[Record], pooled: list[Record]) -> Table:
+    body = [
+        cells(
+            metric_name(r["metric"]),
+            "deployment mixture",
+            estimate(r["estimate"], r["low"], r["high"]),
+            count(r.get("n")),
+            count(r.get("effective_n")),
+            number(r.get("by_pattern_mean")),
+        )
+        for r in rows
+    ]
+    body += [
+        cells(
+            metric_name(r["metric"]),
+            "test as it came",
+            estimate(r["estimate"], r["low"], r["high"]),
+            count(r.get("n")),
+            "",
+            "",
+        )
+        for r in pooled
+    ]
+    heads = columns("metric", "over", "estimate", "n", "effective n", "mean per pattern", text=2)
+    return Table(heads, tuple(body), say("Headline and pooled quality as a table"))

@@ -1,0 +1,124 @@
+"""The answer: which strategy, why, and what would change it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fusewise.report.blocks import Hero, Listing, Notice, Prose, Section, Table, Verdict, Verdicts
+from fusewise.report.frames import cells, columns
+from fusewise.report.glossary import MASKING, STRATEGIES, strategy_name
+from fusewise.report.numbers import interval, known, number, percent, plain
+from fusewise.report.plots.spark import draw_spark
+from fusewise.report.text import Text, quote, say
+
+
+def recommendation_section(recommendation: Any) -> Section | None:
+    """Build the section from a recommendation, or nothing from None."""
+    if recommendation is None:
+        return None
+    strategy = str(recommendation.strategy)
+    trainable = str(getattr(recommendation, "trainable", None) or strategy)
+    blocks: list[Any] = [_hero(recommendation, strategy)]
+    if trainable != strategy:
+        blocks.append(
+            Notice(
+                "warn",
+                say(
+                    "Trained in fact: {trainable}, not {strategy}",
+                    trainable=strategy_name(trainable).lower(),
+                    strategy=strategy_name(strategy).lower(),
+                ),
+                _quotes([getattr(recommendation, "why_trainable", "")]),
+            )
+        )
+    if recommendation.reasons:
+        items = tuple(_reason(reason) for reason in recommendation.reasons)
+        blocks.append(Verdicts(say("Why"), items))
+    if recommendation.conflicts:
+        title = say("What speaks against it")
+        blocks.append(Notice("warn", title, _quotes(recommendation.conflicts)))
+    if recommendation.would_change_if:
+        title = say("It would change if")
+        blocks.append(Listing(title, _quotes(recommendation.would_change_if)))
+    if recommendation.alternatives:
+        names = tuple(
+            say("**{name}** {what}", name=strategy_name(a), what=_what(a))
+            for a in recommendation.alternatives
+        )
+        blocks.append(Listing(say("Alternatives, in this order"), names, ordered=True))
+    blocks.extend(_stability(recommendation))
+    lead = say(
+        "What the [[deployment profile]] says about the way to join the modalities, before any "
+        "benchmark: each reason is a measured fact held against a threshold that you can change."
+    )
+    return Section("recommendation", "Recommendation", lead, tuple(blocks))
+
+
+def _hero(recommendation: Any, strategy: str) -> Hero:
+    name, what = STRATEGIES.get(strategy, (strategy, ""))
+    chips = []
+    masking = getattr(recommendation, "masking", None)
+    if masking:
+        told = MASKING.get(str(masking), "")
+        chips.append(("modality masking", f"{masking}{f': {told}' if told else ''}"))
+    if known(recommendation.stability):
+        chips.append(("stability", f"kept in {percent(recommendation.stability)} of replicates"))
+    trained = getattr(recommendation, "trainable", None)
+    if trained:
+        chips.append(("trained", strategy_name(trained)))
+    text = say("{name} {what}.", name=name, what=what) if what else say("")
+    return Hero("Recommended strategy", name, text, tuple(chips))
+
+
+def _what(strategy: object) -> str:
+    return STRATEGIES.get(str(strategy), ("", ""))[1]
+
+
+def _quotes(lines: Any) -> tuple[Text, ...]:
+    return tuple(quote(line) for line in lines if str(line).strip())
+
+
+def _reason(reason: Any) -> Verdict:
+    met = bool(reason.met)
+    value = reason.value
+    measured = f"{number(value)} {interval(reason.low, reason.high)}".strip() if known(value) else ""
+    if value is not None and not known(value):
+        measured = plain(value) if isinstance(value, str | bool) else ""
+    threshold = plain(reason.threshold) if reason.threshold is not None else ""
+    spark = draw_spark(
+        value if known(value) else None,
+        reason.low,
+        reason.high,
+        reason.threshold if known(reason.threshold) else None,
+        label=f"{reason.axis}: {measured}, threshold {threshold}",
+        tone="fact" if met else "quiet",
+    )
+    return Verdict(
+        "holds" if met else "fails",
+        "met" if met else "not met",
+        quote(reason.statement),
+        measured,
+        threshold,
+        spark,
+        label=str(reason.axis),
+    )
+
+
+def _stability(recommendation: Any) -> list[Any]:
+    blocks: list[Any] = []
+    if known(recommendation.stability):
+        blocks.append(
+            Prose(
+                say(
+                    "[[Stability|stability]]: **{share}** of the bootstrap replicates of the "
+                    "profile, and of thresholds moved by 20 %, lead to the same recommendation.",
+                    share=percent(recommendation.stability),
+                )
+            )
+        )
+    thresholds = getattr(recommendation, "thresholds", None) or {}
+    if thresholds:
+        rows = tuple(cells(str(key), plain(value)) for key, value in thresholds.items())
+        caption = say("Thresholds of the decision matrix")
+        blocks.append(Table(columns("threshold", "value"), rows, caption))
+    return blocks
