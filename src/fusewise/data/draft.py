@@ -1,0 +1,322 @@
+"""A first study file from a folder of tables: guesses in the open, choices left to a person."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from fusewise.data.look import Column, Table, look, names_hit, shared_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+CHOOSE = "# choose:"
+
+_SAMPLES = ("samples", "sample", "cohort", "patients", "stays", "subjects", "index", "labels",
+            "targets", "cases", "units", "people", "participants")  # fmt: skip
+_TARGETS = ("target", "label", "labels", "outcome", "y", "death", "died", "dead", "mortality",
+            "class", "diagnosis", "disease", "response", "readmission", "readmitted", "failure",
+            "failed", "churn", "score", "grade", "stage", "relapse", "event", "status")  # fmt: skip
+_CLUSTERS = ("patient", "subject", "person", "participant", "customer", "user", "family", "unit",
+             "machine", "device", "household")  # fmt: skip
+_GROUPS = ("sex", "gender", "ethnicity", "race", "site", "hospital", "center", "centre", "region",
+           "country", "insurance", "language")  # fmt: skip
+_TIMES = ("time", "timestamp", "ts", "datetime", "date", "minute", "minutes", "hour", "hours",
+          "day", "days", "second", "seconds", "charttime", "offset", "t", "when", "at")  # fmt: skip
+_CUTOFFS = ("prediction", "cutoff", "landmark")
+_KNOWN = ("available", "signed", "released", "reported", "resulted", "stored")
+_VARIABLES = ("variable", "name", "item", "itemid", "parameter", "feature", "signal", "code",
+              "test", "label", "channel", "sensor")  # fmt: skip
+_VALUES = ("value", "valuenum", "result", "reading", "measurement", "amount", "quantity")
+_PARTS = {"train", "validation", "test"}
+_PATHS = (".png", ".jpg", ".jpeg", ".dcm", ".tif", ".tiff", ".nii", ".nii.gz", ".npy")
+_LONG_TEXT = 40
+_MAX_CLASSES = 20
+
+
+def draft_study(folder: str | Path) -> str:
+    """Write a first study file from a folder that holds one table per modality.
+
+    The samples table is the one with a unique id that the other tables share; the target, the
+    split, clusters and subgroups are guessed from the names and values of its columns; a modality
+    with several timed rows per sample is read as events. Every guess says so in a comment, and
+    what a person must decide is marked ``# choose:``. Without any such mark the file runs.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Parquet and CSV files, or folders of Parquet files.
+
+    Returns
+    -------
+    str
+        The text of a study file that stands in that folder.
+
+    Raises
+    ------
+    TableNotFoundError
+        The folder does not exist or holds no table.
+    """
+    folder = Path(folder)
+    tables, unread = look(folder)
+    key = _shared_column(tables)
+    samples = _samples_table(tables, key)
+    others = [table for table in tables if table is not samples]
+    logs = [t for t in others if _is_request_log(t)]
+    lines = [
+        f"# A first study file for {folder.resolve().name}, guessed from its tables.",
+        f"# Lines with `{CHOOSE}` need a decision; docs/study-file.md explains every key.",
+        *[f"# Not read: {text}" for text in unread],
+        f"study: {_yaml(folder.resolve().name)}",
+        "",
+        *_samples_section(samples, key),
+        "",
+        "modalities:",
+        *_modality_lines([t for t in others if t not in logs], samples, key),
+        "",
+        *_deployment_section(logs),
+        "",
+        "# requirements:                 # what must hold; the exit code of `run` says whether it does",
+        "#   - {present: all, metric: roc_auc, at_least: 0.80}",
+        "#   - {absent: [NAME], metric: roc_auc, max_drop: 0.02}",
+        "",
+        "training: {strategy: auto, masking: auto, seed: 0}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def choices(text: str) -> list[tuple[int, str]]:
+    """Return the lines of a drafted study file that a person must decide, with their numbers."""
+    return [
+        (number, line.strip())
+        for number, line in enumerate(text.splitlines(), start=1)
+        if CHOOSE in line and not line.startswith("#")
+    ]
+
+
+def _shared_column(tables: Sequence[Table]) -> str | None:
+    """The id: a column of most tables, unique in at least one of them."""
+    keys = [
+        t.columns[c] for t in tables for c in t.columns if t.columns[c].kind in ("whole", "text")
+    ]
+    found = Counter(column.name for column in keys)
+    unique = {c for t in tables for c in t.columns if found[c] and t.is_unique(c)}
+    ranked = sorted(
+        (name for name in found if name in unique),
+        key=lambda name: (-found[name], not name.lower().endswith("id"), name),
+    )
+    return ranked[0] if ranked else None
+
+
+def _samples_table(tables: Sequence[Table], key: str | None) -> Table:
+    def rank(table: Table) -> tuple[bool, bool, bool, int]:
+        named = names_hit(table.name, _SAMPLES)
+        keyed = key is not None and key in table.columns and table.is_unique(key)
+        target = any(names_hit(c, _TARGETS) for c in table.columns)
+        return keyed, named, target, table.rows
+
+    return max(tables, key=rank)
+
+
+def _is_request_log(table: Table) -> bool:
+    return names_hit(table.name, ("requests", "request", "log", "deployment")) and any(
+        c == "modality" or table.columns[c].kind == "boolean" for c in table.columns
+    )
+
+
+def _samples_section(table: Table, key: str | None) -> list[str]:
+    columns = [c for c in table.columns.values() if c.name != key]
+    splits = [c for c in columns if _is_split(c)]
+    clusters = [c for c in columns if _is_cluster(c, table)]
+    times = [c for c in columns if c.kind == "time" or names_hit(c.name, _CUTOFFS)]
+    flags = [c for c in columns if c.name.startswith("has_")]
+    left = [c for c in columns if c not in [*splits, *clusters, *times, *flags]]
+    groups = [c for c in left if _is_group(c)]
+    lines = ["samples:", f"  table: {_yaml(table.path)}"]
+    if key is None:
+        lines.append(f"  id: null  {CHOOSE} the column that identifies a sample in every table")
+    else:
+        lines.append(f"  id: {_yaml(key)}")
+    lines += _target_lines([c for c in left if c not in groups])
+    if clusters:
+        lines.append(f"  cluster: {_yaml(clusters[0].name)}  # never on both sides of a split")
+    if groups:
+        names = ", ".join(_yaml(c.name) for c in groups)
+        lines.append(f"  groups: [{names}]  # for bias checks; these are no features")
+    cutoffs = [c.name for c in times if names_hit(c.name, _CUTOFFS)]
+    if cutoffs:
+        lines.append(f"  prediction_time: {_yaml(cutoffs[0])}  # later rows are not used")
+    else:
+        hint = f"; perhaps {times[0].name}" if times else ""
+        lines.append(
+            f"  prediction_time: null  # a column or a constant, to ignore later rows{hint}"
+        )
+    if splits:
+        rest = ", ".join(c.name for c in splits[1:])
+        lines.append(f"  split: {_yaml(splits[0].name)}{f'  # also there: {rest}' if rest else ''}")
+    else:
+        lines.append(f"  split: {{by: {'cluster' if clusters else 'random'}, test: 0.2}}")
+    return lines
+
+
+def _target_lines(columns: Sequence[Column]) -> list[str]:
+    """Guess the target: a name that says so first, then few values, then any number."""
+
+    def rank(column: Column) -> tuple[bool, bool, bool]:
+        return (
+            names_hit(column.name, _TARGETS),
+            column.distinct == 2,
+            column.levels is not None,
+        )
+
+    able = [c for c in columns if c.distinct >= 2 and (c.is_number or c.levels is not None)]
+    if not able:
+        return [f"  target: null  {CHOOSE} no column looks like a target"]
+    ranked = sorted(able, key=rank, reverse=True)
+    best, *rest = ranked
+    tied = [c for c in rest if rank(c) == rank(best)]
+    others = ", ".join(c.name for c in rest[:5]) + (", ..." if len(rest) > 5 else "")
+    if tied:
+        names = " or ".join(c.name for c in [best, *tied][:6])
+        return [f"  target: null  {CHOOSE} {names}", "  task: auto"]
+    lines = [
+        f"  target: {_yaml(best.name)}{f'  # a guess; also there: {others}' if others else ''}"
+    ]
+    if best.kind == "whole" and 3 <= best.distinct <= _MAX_CLASSES:
+        lines.append(
+            f"  task: auto  {CHOOSE} multiclass or regression ({best.name} has {best.distinct} "
+            "whole numbers)"
+        )
+    else:
+        lines.append("  task: auto")
+    return lines
+
+
+def _modality_lines(tables: Sequence[Table], samples: Table, key: str | None) -> list[str]:
+    lines, used = [], 0
+    for table in tables:
+        line = _modality(table, samples, key)
+        used += not line.lstrip().startswith("#")
+        lines.append(line)
+    if not used:
+        lines.append(f"  {{}}  {CHOOSE} no table beside {samples.path} looks like a modality")
+    return lines
+
+
+def _modality(table: Table, samples: Table, key: str | None) -> str:
+    name = table.name.replace("+", "_")
+    declared = {"table": _yaml(table.path)}
+    own = key
+    if key is None or key not in table.columns:
+        own = _foreign_key(table, samples, key)
+        if own is None:
+            return f"  # {name}: {table.path} has no column with the ids of the samples"
+        declared["id"] = _yaml(own)
+    assert own is not None
+    features = [c for c in table.columns.values() if c.name != own]
+    planned = _planned(features)
+    if planned:
+        return f"  # {name}: {table.path} looks like {planned}, which is planned but not there yet"
+    if not table.is_unique(own):
+        times = [c for c in features if _is_time(c)]
+        if not times:
+            return (
+                f"  # {name}: {{table: {declared['table']}}}  {CHOOSE} it repeats {own} and has no "
+                "time column; keep one row per sample, or name its time"
+            )
+        declared |= {"kind": "events", "time": _yaml(times[0].name)}
+        rest = [c for c in features if c not in times]
+        variable = _best(rest, _VARIABLES, ("text", "whole"))
+        value = _best([c for c in rest if c.name != variable], _VALUES, ("number", "whole"))
+        if variable is not None and value is not None:
+            declared |= {"variable": _yaml(variable), "value": _yaml(value)}
+    known = [c.name for c in features if _is_time(c) and names_hit(c.name, _KNOWN)]
+    if known and declared.get("time") != _yaml(known[0]):
+        declared["available_at"] = _yaml(known[0])
+    flag = samples.columns.get(f"has_{name}")
+    if flag is not None and (flag.kind == "boolean" or set(flag.levels or ()) <= {0, 1}):
+        declared["present"] = _yaml(flag.name)
+    inside = ", ".join(f"{k}: {v}" for k, v in declared.items())
+    return f"  {_yaml(name)}: {{{inside}}}"
+
+
+def _planned(features: Iterable[Column]) -> str | None:
+    for column in features:
+        texts = [str(level).lower() for level in column.levels or ()]
+        if texts and all(text.endswith(_PATHS) for text in texts):
+            return "images (kind: image)"
+        if column.kind == "text" and column.width > _LONG_TEXT:
+            return "free text (kind: text)"
+    return None
+
+
+def _foreign_key(table: Table, samples: Table, key: str | None) -> str | None:
+    """A column of another name whose values are ids of the samples."""
+    if key is None or key not in samples.columns:
+        return None
+    for column in table.columns.values():
+        named = column.name.lower().endswith("id")
+        alike = named and column.kind == samples.columns[key].kind and column.distinct > 1
+        if alike and shared_keys(table, column.name, samples, key) >= 0.9:
+            return column.name
+    return None
+
+
+def _best(columns: Iterable[Column], words: Sequence[str], kinds: Sequence[str]) -> str | None:
+    hits = (c.name for c in columns if c.kind in kinds and names_hit(c.name, words))
+    return next(hits, None)
+
+
+def _deployment_section(logs: Sequence[Table]) -> list[str]:
+    if logs:
+        source = [f"  observed: {_yaml(logs[0].path)}  # read as a log of requests"]
+    else:
+        source = [
+            "  # Availability is unknown until it is observed or declared; late fusion is then the",
+            "  # safe choice. One of:",
+            "  # observed: requests.parquet    # a log, one row per past request and modality",
+            "  # observed: training            # says that the deployment looks like these tables",
+            "  # rates: {NAME: 0.9}            # probability that each modality is there",
+        ]
+    return [
+        "deployment:",
+        *source,
+        "  cohort: open                  # open | controlled",
+        "  synchronised: false           # do the modalities arrive together",
+        "  timing: unknown               # yes | no | unknown: does timing carry signal",
+        "  interaction: unknown          # yes | no | unknown: does signal lie across modalities",
+        "  interpretability: preferred   # required | preferred | none",
+    ]
+
+
+def _is_split(column: Column) -> bool:
+    levels = set(column.levels or ())
+    return {"train", "test"} <= levels <= _PARTS
+
+
+def _is_cluster(column: Column, table: Table) -> bool:
+    return (
+        column.kind in ("whole", "text")
+        and column.name.lower().endswith("id")
+        and names_hit(column.name, _CLUSTERS)
+        and 2 <= column.distinct < table.rows
+    )
+
+
+def _is_group(column: Column) -> bool:
+    last = column.name.lower().replace("-", "_").split("_")[-1]
+    return last in _GROUPS and 2 <= column.distinct <= 10
+
+
+def _is_time(column: Column) -> bool:
+    return column.kind == "time" or (column.is_number and names_hit(column.name, _TIMES))
+
+
+def _yaml(text: str) -> str:
+    """Write a scalar so that YAML reads it back as this text, also inside braces."""
+    return yaml.safe_dump([text], default_flow_style=True, allow_unicode=True, width=10**6).strip()[
+        1:-1
+    ]
