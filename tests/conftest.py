@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from real_data import find_data
+
 # Figures are drawn into files; no test needs a display.
 os.environ.setdefault("MPLBACKEND", "Agg")
 
@@ -21,23 +23,6 @@ settings.register_profile("explore", deadline=None, max_examples=500)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
-def find_data(environment: dict[str, str], checkout: Path) -> Path | None:
-    """Return the folder of the real data sets, None where there is none.
-
-    A folder that was named and does not exist is an error: whoever named it expects these tests to
-    run.
-    """
-    named = environment.get("FUSEWISE_DATA")
-    if named:
-        folder = Path(named)
-        if not folder.is_dir():
-            message = f"FUSEWISE_DATA names {folder}, which is no folder. Correct it or unset it."
-            raise pytest.UsageError(message)
-        return folder
-    beside = checkout.parent / "shared" / "data"
-    return beside if beside.is_dir() else None
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if find_data(dict(os.environ), CHECKOUT) is not None:
         return
@@ -46,7 +31,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         "or put them in ../shared/data beside the checkout"
     )
     for item in items:
-        if "data" in item.keywords:
+        # Not item.keywords: they hold the names of folders too, and one folder of tests is "data".
+        if item.get_closest_marker("data") is not None:
             item.add_marker(absent)
 
 
@@ -55,5 +41,5 @@ def data_dir() -> Path:
     """Return the folder of the real data sets; tests that ask for it are marked ``data``."""
     folder = find_data(dict(os.environ), CHECKOUT)
     if folder is None:
-        pytest.skip("the real data sets are not here; see FUSEWISE_DATA in tests/conftest.py")
+        pytest.skip("the real data sets are not here; see FUSEWISE_DATA in tests/real_data.py")
     return folder

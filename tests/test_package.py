@@ -13,7 +13,6 @@ from types import ModuleType
 import pytest
 
 import fusewise as fw
-from conftest import find_data
 
 SOURCE = Path(fw.__file__)
 
@@ -185,17 +184,3 @@ def test_a_shared_name_can_still_be_patched(monkeypatch: pytest.MonkeyPatch) -> 
     assert fw.profile is original
     fw.profile = ModuleType("fusewise.profile")
     assert fw.profile is original
-
-
-def test_the_folder_of_the_data_sets(tmp_path: Path) -> None:
-    """The variable comes first, then the folder beside the checkout; a wrong variable is told."""
-    checkout = tmp_path / "checkout"
-    beside = tmp_path / "shared" / "data"
-    assert find_data({}, checkout) is None
-    beside.mkdir(parents=True)
-    assert find_data({}, checkout) == beside
-    named = tmp_path / "elsewhere"
-    with pytest.raises(pytest.UsageError, match=r"FUSEWISE_DATA names .*elsewhere"):
-        find_data({"FUSEWISE_DATA": str(named)}, checkout)
-    named.mkdir()
-    assert find_data({"FUSEWISE_DATA": str(named)}, checkout) == named
