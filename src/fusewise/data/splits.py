@@ -250,10 +250,12 @@ def _column(ds: MultimodalDataset, column: str | None) -> pd.Series[Any]:
 
 
 def _latest(ds: MultimodalDataset, units: IntArray, test: float, column: str | None) -> BoolArray:
-    if column is None and ds.prediction_time is None:
+    if column is not None:
+        rank = numbered(_column(ds, column).to_numpy(), f"column {column!r}")
+    elif ds.prediction_time is not None:
+        rank = numbered(ds.prediction_time, "the prediction time")
+    else:
         raise DatasetError("by='time' needs column=, as the dataset has no prediction time")
-    times = ds.prediction_time if column is None else _column(ds, column).to_numpy()
-    rank = numbered(times, "the time" if column is None else f"column {column!r}")
     # A cluster is as late as its latest sample: training then holds nothing from the cut on.
     latest = np.zeros(int(units.max()) + 1, dtype=np.intp)
     np.maximum.at(latest, units, rank)
