@@ -13,6 +13,7 @@ from fusewise.data.presence import (
 )
 from fusewise.data.request_log import count_patterns
 from fusewise.data.result import Result, write_atomically
+from fusewise.data.splits import folds, inner_validation, split
 from fusewise.data.tables import execute, open_table
 
 __all__ = [
@@ -23,11 +24,14 @@ __all__ = [
     "Result",
     "count_patterns",
     "execute",
+    "folds",
+    "inner_validation",
     "open_table",
     "parse_pattern",
     "pattern_codes",
     "pattern_label",
     "pattern_labels",
     "pattern_table",
+    "split",
     "write_atomically",
 ]

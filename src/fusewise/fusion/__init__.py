@@ -1,0 +1,26 @@
+"""One strategy per file, each with a scikit-learn face."""
+
+from fusewise.fusion.boosting import BoostedTreesClassifier, BoostedTreesRegressor
+from fusewise.fusion.early import EarlyFusionClassifier, EarlyFusionRegressor
+from fusewise.fusion.late import LateFusionClassifier, LateFusionRegressor
+from fusewise.fusion.linear import LinearClassifier, LinearRegressor
+from fusewise.fusion.masking import Masking, RemovalPlan, plan_removals
+from fusewise.fusion.persist import load_model as load
+from fusewise.fusion.presence_only import PresenceOnlyClassifier, PresenceOnlyRegressor
+
+__all__ = [
+    "BoostedTreesClassifier",
+    "BoostedTreesRegressor",
+    "EarlyFusionClassifier",
+    "EarlyFusionRegressor",
+    "LateFusionClassifier",
+    "LateFusionRegressor",
+    "LinearClassifier",
+    "LinearRegressor",
+    "Masking",
+    "PresenceOnlyClassifier",
+    "PresenceOnlyRegressor",
+    "RemovalPlan",
+    "load",
+    "plan_removals",
+]

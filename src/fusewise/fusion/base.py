@@ -1,0 +1,201 @@
+"""What all fusion estimators share: which samples, which modalities, in which order."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.utils.validation import check_is_fitted
+
+from fusewise.data import MultimodalDataset
+from fusewise.exceptions import DatasetError, EmptySampleError, FusewiseWarning, TaskError
+
+BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float64]
+
+
+class FusionEstimator(BaseEstimator):
+    """Base of the fusion estimators: fit and predict on a :class:`MultimodalDataset`.
+
+    Subclasses implement ``_fit(X, y, weight)`` on training rows that are in the order of their ids
+    and have at least one modality each, and predict on samples that :meth:`answerable` accepts.
+    """
+
+    modalities_: tuple[str, ...]
+    time_reference_: float | None
+
+    def fit(
+        self,
+        X: MultimodalDataset,
+        y: npt.NDArray[Any] | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> Self:
+        """Fit on the samples of `X`.
+
+        Parameters
+        ----------
+        X : MultimodalDataset
+            Training samples. Those without any modality teach nothing and are left out, counted
+            in a warning.
+        y : array (n_samples,), optional
+            ``X.target`` where not given.
+        sample_weight : array (n_samples,), optional
+
+        Raises
+        ------
+        DatasetError
+            `X` is no dataset, has no target, or too few samples.
+        TaskError
+            The target has one class only.
+        """
+        _require_dataset(X, self)
+        if y is None:
+            y = X.target
+            if y is None:
+                raise DatasetError(
+                    f"{type(self).__name__}.fit: the dataset has no target. Give y, or name the "
+                    "dataset's target=."
+                )
+        y = np.asarray(y)
+        weight = None if sample_weight is None else np.asarray(sample_weight, dtype=float)
+        self._check_lengths(X, y, weight)
+        # The order of samples must have no effect, so every draw meets them in the same order.
+        order = np.argsort(X.ids, kind="stable")
+        usable = order[X.presence[order].any(axis=1)]
+        if len(usable) < len(order):
+            warnings.warn(
+                f"{type(self).__name__}.fit: {len(order) - len(usable):,} of {len(order):,} "
+                "samples have no modality and were left out.",
+                FusewiseWarning,
+                stacklevel=2,
+            )
+        if len(usable) < 2:
+            raise DatasetError(
+                f"{type(self).__name__}.fit: {len(usable)} sample(s) with a modality are too few "
+                "to learn from."
+            )
+        names = sorted(X.modalities)
+        present = X.presence[:, [X.modalities.index(n) for n in names]].any(axis=0)
+        self.modalities_ = tuple(n for n, some in zip(names, present, strict=True) if some)
+        X = X.only(*self.modalities_)[usable]
+        self.kinds_ = {name: X.kinds[name] for name in self.modalities_}
+        self.time_reference_ = X.time_reference()
+        self._fit(
+            X,
+            self._encode_target(y[usable]),
+            np.ones(len(usable)) if weight is None else weight[usable],
+        )
+        return self
+
+    def answerable(self, X: MultimodalDataset) -> BoolArray:
+        """Return which samples (n_samples,) have at least one modality that the model knows.
+
+        For the others prediction raises; ask ``model.predict(X[model.answerable(X)])`` to abstain.
+        """
+        check_is_fitted(self, "modalities_")
+        return self.presence(X).any(axis=1)
+
+    def presence(self, X: MultimodalDataset) -> BoolArray:
+        """Return presence (n_samples, n_modalities_) of the modalities that the model knows."""
+        _require_dataset(X, self)
+        known = np.zeros((len(X), len(self.modalities_)), dtype=bool)
+        for index, name in enumerate(self.modalities_):
+            if name in X.modalities:
+                known[:, index] = X.presence[:, X.modalities.index(name)]
+        return known
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted model to one file without pickle; :func:`fusewise.load` reads it."""
+        from fusewise.fusion.persist import save_model
+
+        check_is_fitted(self, "modalities_")
+        save_model(self, path)
+
+    def score(
+        self,
+        X: MultimodalDataset,
+        y: npt.NDArray[Any] | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> float:
+        """Return accuracy (classifiers) or R2 (regressors) on `X`."""
+        truth = X.target if y is None else y
+        metric = accuracy_score if isinstance(self, ClassifierMixin) else r2_score
+        return float(metric(truth, self.predict(X), sample_weight=sample_weight))
+
+    def predict(self, X: MultimodalDataset) -> npt.NDArray[Any]:
+        """Return the most probable class, or the expected amount, of each sample."""
+        raise NotImplementedError
+
+    def _fit(self, X: MultimodalDataset, y: npt.NDArray[Any], weight: FloatArray) -> None:
+        raise NotImplementedError
+
+    def _encode_target(self, y: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return class codes (and store ``classes_``), or amounts as floats."""
+        if not isinstance(self, ClassifierMixin):
+            try:
+                amounts = y.astype(float)
+            except ValueError as error:
+                raise TaskError(f"{type(self).__name__}.fit: y must hold numbers.") from error
+            if not np.isfinite(amounts).all():
+                raise TaskError(f"{type(self).__name__}.fit: y holds NaN or infinity.")
+            return amounts
+        if y.dtype.kind == "f" and not (np.isfinite(y).all() and np.all(y == np.floor(y))):
+            raise TaskError(
+                f"{type(self).__name__}.fit: y holds fractions, NaN or infinity; classes are text "
+                "or whole numbers. Use the regressor for amounts."
+            )
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise TaskError(
+                f"{type(self).__name__}.fit: one class only ({self.classes_[0]!r}) among "
+                f"{len(y):,} samples. Nothing can be learned from it; check the target."
+            )
+        return codes
+
+    def _answer(self, X: MultimodalDataset) -> BoolArray:
+        """Return presence for prediction; raise for samples without a known modality."""
+        check_is_fitted(self, "modalities_")
+        presence = self.presence(X)
+        empty = ~presence.any(axis=1)
+        if empty.any():
+            examples = ", ".join(repr(i) for i in X.ids[empty][:3])
+            raise EmptySampleError(
+                f"{type(self).__name__}: {int(empty.sum()):,} of {len(X):,} samples have none of "
+                f"the modalities that the model knows ({', '.join(self.modalities_)}), e.g. "
+                f"{examples}. Leave them out with X[model.answerable(X)]."
+            )
+        return presence
+
+    def _check_lengths(
+        self, X: MultimodalDataset, y: npt.NDArray[Any], weight: FloatArray | None
+    ) -> None:
+        if y.shape != (len(X),):
+            raise DatasetError(
+                f"{type(self).__name__}.fit: y must have shape ({len(X)},), got {y.shape}."
+            )
+        if weight is None:
+            return
+        if weight.shape != (len(X),) or not np.isfinite(weight).all() or (weight < 0).any():
+            raise DatasetError(
+                f"{type(self).__name__}.fit: sample_weight must hold {len(X)} finite numbers that "
+                "are not negative."
+            )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+def _require_dataset(X: Any, estimator: Any) -> None:
+    if not isinstance(X, MultimodalDataset):
+        raise DatasetError(
+            f"{type(estimator).__name__}: expected a MultimodalDataset, got {type(X).__name__}. "
+            "Build one with fusewise.MultimodalDataset(modalities, samples=..., id=...)."
+        )

@@ -1,0 +1,99 @@
+"""One modality's features as a numeric matrix, fitted on training rows only."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.preprocessing import OneHotEncoder
+
+from fusewise.exceptions import ColumnNotFoundError, FusewiseWarning, did_you_mean
+
+FloatArray = npt.NDArray[np.float64]
+
+_MISSING = "(missing)"
+
+
+class FeatureEncoder:
+    """Turn the feature frame of one modality into numbers.
+
+    Numeric columns stay as they are, empty cells as NaN; categorical columns become one indicator
+    per level that training saw (the most frequent `max_levels`, the rest pooled; an empty cell is
+    a level of its own; a level that training never saw is none of them).
+
+    Parameters
+    ----------
+    name : str
+        The modality, named in errors.
+    kind : str
+        ``table`` or ``events``. A variable that a batch of events does not hold at all was not
+        measured: its count is 0. A column that a table lacks is an error.
+    max_levels : int
+        Indicators per categorical column at most.
+    """
+
+    def __init__(self, name: str, kind: str, max_levels: int = 50) -> None:
+        self.name = name
+        self.kind = kind
+        self.max_levels = max_levels
+
+    def fit(self, frame: pd.DataFrame) -> Self:
+        words = [c for c in frame.columns if frame[c].dtype == object]
+        text = [c for c in words if _looks_like_text(frame[c])]
+        if text:
+            warnings.warn(
+                f"modality {self.name!r}: {', '.join(text)} has a different value in almost every "
+                "row and says nothing as a category; it was left out. Give text as an embedding.",
+                FusewiseWarning,
+                stacklevel=2,
+            )
+        self.words_ = [c for c in words if c not in text]
+        self.numbers_ = [c for c in frame.columns if c not in words]
+        self.columns_ = list(self.numbers_)
+        if self.words_:
+            self.levels_ = OneHotEncoder(
+                max_categories=self.max_levels,
+                handle_unknown="ignore",
+                sparse_output=False,
+                dtype=np.float64,
+            ).fit(_filled(frame, self.words_))
+            self.columns_ += list(self.levels_.get_feature_names_out(self.words_))
+        return self
+
+    def transform(self, frame: pd.DataFrame) -> FloatArray:
+        """Return the matrix (n_rows, n_columns) for the columns that were fitted."""
+        absent = [c for c in (*self.numbers_, *self.words_) if c not in frame.columns]
+        if absent:
+            frame = self._complete(frame, absent)
+        numbers = frame[self.numbers_].to_numpy(dtype=float)
+        if not self.words_:
+            return numbers
+        return np.hstack([numbers, self.levels_.transform(_filled(frame, self.words_))])
+
+    def _complete(self, frame: pd.DataFrame, absent: Sequence[str]) -> pd.DataFrame:
+        if self.kind != "events":
+            raise ColumnNotFoundError(
+                f"modality {self.name!r}: it was fitted with {len(self.numbers_) + len(self.words_)}"
+                f" columns, and {len(absent)} of them did not come: {', '.join(absent[:5])}"
+                f"{', ...' if len(absent) > 5 else ''}. It came with "
+                f"{', '.join(map(str, frame.columns[:5]))}{', ...' if frame.shape[1] > 5 else ''}."
+                f"{did_you_mean(absent[0], map(str, frame.columns))}"
+            )
+        # A batch without a single event of a variable did not measure it.
+        empty: dict[str, Any] = {c: 0.0 if c.endswith(":count") else np.nan for c in absent}
+        added = pd.DataFrame(empty, index=frame.index)
+        return pd.concat([frame, added], axis=1)
+
+
+def _filled(frame: pd.DataFrame, columns: list[str]) -> npt.NDArray[np.object_]:
+    values = frame[columns].to_numpy(dtype=object)
+    return np.where(pd.isna(values), _MISSING, values).astype(object)
+
+
+def _looks_like_text(column: pd.Series) -> bool:
+    present = column.dropna()
+    return len(present) >= 50 and present.nunique() > 0.8 * len(present)

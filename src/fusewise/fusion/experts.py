@@ -1,0 +1,253 @@
+"""Experts of late fusion: candidates chosen by cross-fitting on the samples that have a modality."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import clone
+from sklearn.utils import get_tags
+from threadpoolctl import threadpool_limits
+
+from fusewise.exceptions import DatasetError
+from fusewise.fusion.boosting import BoostedTreesClassifier, BoostedTreesRegressor
+from fusewise.fusion.linear import LinearClassifier, LinearRegressor
+
+BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
+
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+# A candidate this many standard errors behind on a fold is not worth its remaining folds.
+_HOPELESS = 3.0
+_EPS = 1e-6
+
+
+@dataclass(frozen=True)
+class ExpertTask:
+    """What one worker needs to fit an expert: rows of the samples that have its modalities.
+
+    ``fold`` is -1 for rows flagged as validation: never held out, used to stop boosting early.
+    ``stop`` flags rows that stop boosting early where no row is flagged.
+    """
+
+    name: str
+    values: FloatArray
+    target: npt.NDArray[Any]
+    weight: FloatArray
+    fold: IntArray
+    stop: BoolArray
+    n_classes: int
+    scale: str
+    estimator: Any
+    seed: int
+
+
+@dataclass(frozen=True)
+class FittedExpert:
+    """A fitted expert, what it was chosen from, and its out-of-fold predictions.
+
+    ``losses`` maps each candidate to its mean out-of-fold log loss (squared error for amounts) on
+    the folds that it was followed on.
+    """
+
+    model: Any
+    candidate: str
+    prior: FloatArray
+    out_of_fold: FloatArray = field(repr=False)
+    losses: dict[str, float]
+    loss: float
+    standard_error: float
+
+
+def fit_expert(task: ExpertTask) -> FittedExpert:
+    """Cross-fit the candidates, choose the one with the lowest loss, and fit it on all rows."""
+    with threadpool_limits(1):
+        return _fit_expert(task)
+
+
+def _fit_expert(task: ExpertTask) -> FittedExpert:
+    prior = _prior(task)
+    candidates = _candidates(task)
+    n_rows, width = len(task.target), max(1, task.n_classes)
+    predicted = {label: np.tile(prior, (n_rows, 1)) for label in _labels(candidates)}
+    trees: list[int] = []
+    alive = dict.fromkeys(predicted, True)
+    followed = dict.fromkeys(predicted, 0)
+    for fold in range(int(task.fold.max(initial=-1)) + 1):
+        held = task.fold == fold
+        train = ~held
+        if not held.any() or not _teaches(task, train):
+            continue
+        for kind, candidate in candidates.items():
+            labels = _labels({kind: candidate})
+            if not any(alive[label] for label in labels):
+                continue
+            models = _fit_candidate(task, kind, candidate, train)
+            if kind == "boosting":
+                trees.append(models[0].n_iter_)
+            for label, model in zip(labels, models, strict=True):
+                predicted[label][held] = _predict(model, task.values[held], task.n_classes)
+                followed[label] += 1
+        _drop_hopeless(task, predicted, held, alive)
+    folds = max(followed.values())
+    losses = {
+        label: _mean_loss(task, values)
+        for label, values in predicted.items()
+        if followed[label] == folds
+    }
+    best = min(losses, key=lambda label: losses[label])
+    kind = next(k for k, c in candidates.items() if best in _labels({k: c}))
+    model = _final_fit(task, kind, candidates[kind], best, trees)
+    scored = task.fold >= 0
+    each = sample_losses(predicted[best], task.target, task.n_classes)[scored]
+    return FittedExpert(
+        model=model,
+        candidate=best,
+        prior=prior,
+        out_of_fold=predicted[best].reshape(n_rows, width),
+        losses=losses,
+        loss=losses[best],
+        standard_error=float(each.std() / np.sqrt(max(1, len(each)))),
+    )
+
+
+def sample_losses(predicted: FloatArray, target: npt.NDArray[Any], n_classes: int) -> FloatArray:
+    """Return the log loss, or the squared error where `n_classes` is 0, of each sample."""
+    if n_classes == 0:
+        return np.asarray((predicted[:, 0] - target) ** 2)
+    chosen = predicted[np.arange(len(target)), target]
+    return np.asarray(-np.log(np.clip(chosen, _EPS, 1.0)))
+
+
+def predict_expert(expert: FittedExpert, values: FloatArray, n_classes: int) -> FloatArray:
+    """Return probabilities (n_rows, n_classes), or amounts (n_rows, 1)."""
+    with threadpool_limits(1):
+        return _predict(expert.model, values, n_classes)
+
+
+def _candidates(task: ExpertTask) -> dict[str, Any]:
+    if task.estimator is not None:
+        model = clone(task.estimator)
+        if "random_state" in model.get_params() and model.get_params()["random_state"] is None:
+            model.set_params(random_state=task.seed)
+        if np.isnan(task.values).any() and not get_tags(model).input_tags.allow_nan:
+            raise DatasetError(
+                f"expert {task.name!r}: {type(model).__name__} does not take NaN, but its modality "
+                "has empty cells. Put an imputer before it in a Pipeline."
+            )
+        return {"given": model}
+    if task.n_classes:
+        return {
+            "linear": LinearClassifier(scale=task.scale),
+            "boosting": BoostedTreesClassifier(random_state=task.seed),
+        }
+    return {
+        "linear": LinearRegressor(scale=task.scale),
+        "boosting": BoostedTreesRegressor(random_state=task.seed),
+    }
+
+
+def _labels(candidates: dict[str, Any]) -> list[str]:
+    labels = []
+    for kind in candidates:
+        labels += [f"linear(C={s:g})" for s in STRENGTHS] if kind == "linear" else [kind]
+    return labels
+
+
+def _fit_candidate(task: ExpertTask, kind: str, candidate: Any, train: BoolArray) -> list[Any]:
+    X, y, weight = task.values[train], task.target[train], task.weight[train]
+    if kind == "linear":
+        return list(candidate.fit_path(X, y, STRENGTHS, weight))
+    if kind == "boosting":
+        flagged = (task.fold == -1)[train]
+        held = flagged if flagged.any() else task.stop[train]
+        return [clone(candidate).fit(X, y, weight, validation=held, refit=not flagged.any())]
+    return [_fit_given(task, clone(candidate), X, y, weight)]
+
+
+def _final_fit(task: ExpertTask, kind: str, candidate: Any, label: str, trees: list[int]) -> Any:
+    if kind == "linear":
+        strength = next(s for s in STRENGTHS if label == f"linear(C={s:g})")
+        model = clone(candidate).set_params(C=strength)
+        return model.fit(task.values, task.target, task.weight)
+    if kind == "boosting":
+        flagged = task.fold == -1
+        if flagged.any():
+            return clone(candidate).fit(
+                task.values, task.target, task.weight, validation=flagged, refit=False
+            )
+        model = clone(candidate).set_params(n_iter=int(np.median(trees)) if trees else 50)
+        return model.fit(task.values, task.target, task.weight)
+    return _fit_given(task, candidate, task.values, task.target, task.weight)
+
+
+def _fit_given(
+    task: ExpertTask, model: Any, X: FloatArray, y: npt.NDArray[Any], weight: FloatArray
+) -> Any:
+    if (weight == 1).all():
+        return model.fit(X, y)
+    if "sample_weight" not in inspect.signature(model.fit).parameters:
+        raise DatasetError(
+            f"expert {task.name!r}: {type(model).__name__} takes no sample_weight."
+        )
+    return model.fit(X, y, sample_weight=weight)
+
+
+def _teaches(task: ExpertTask, train: BoolArray) -> bool:
+    if task.n_classes:
+        return len(np.unique(task.target[train])) > 1
+    return int(train.sum()) > 1
+
+
+def _predict(model: Any, values: FloatArray, n_classes: int) -> FloatArray:
+    if len(values) == 0:
+        return np.zeros((0, max(1, n_classes)))
+    if n_classes == 0:
+        return np.asarray(model.predict(values), dtype=float).reshape(-1, 1)
+    proba = np.asarray(model.predict_proba(values), dtype=float)
+    known = np.asarray(model.classes_, dtype=np.intp)
+    if len(known) == n_classes:
+        return proba
+    # A class that no training sample of this modality has is improbable, not impossible.
+    full = np.full((len(values), n_classes), _EPS)
+    full[:, known] = proba
+    return np.asarray(full / full.sum(axis=1, keepdims=True))
+
+
+def _prior(task: ExpertTask) -> FloatArray:
+    if task.n_classes == 0:
+        return np.array([np.average(task.target, weights=task.weight)])
+    mass = np.bincount(task.target, task.weight, minlength=task.n_classes) + _EPS
+    return np.asarray(mass / mass.sum())
+
+
+def _mean_loss(task: ExpertTask, predicted: FloatArray) -> float:
+    scored = task.fold >= 0
+    each = sample_losses(predicted, task.target, task.n_classes)[scored]
+    return float(np.average(each, weights=task.weight[scored]))
+
+
+def _drop_hopeless(
+    task: ExpertTask,
+    predicted: dict[str, FloatArray],
+    held: BoolArray,
+    alive: dict[str, bool],
+) -> None:
+    each = {
+        label: sample_losses(values[held], task.target[held], task.n_classes)
+        for label, values in predicted.items()
+        if alive[label]
+    }
+    best = min(each, key=lambda label: float(each[label].mean()))
+    kind_of_best = best.split("(")[0]
+    for label, losses in each.items():
+        if label.split("(")[0] == kind_of_best:
+            continue
+        behind = losses - each[best]
+        error = behind.std() / np.sqrt(max(1, len(behind)))
+        if error > 0 and behind.mean() > _HOPELESS * error:
+            alive[label] = False
