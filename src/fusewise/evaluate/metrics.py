@@ -232,6 +232,17 @@ _DEFAULTS = {
     "regression": ("rmse", "mae", "r2"),
 }
 
+# For the suggestion in the error only: a metric has one name.
+_ALSO_CALLED = {
+    "auc": "roc_auc",
+    "auroc": "roc_auc",
+    "auprc": "average_precision",
+    "aupr": "average_precision",
+    "brier": "brier_score",
+    "neg_root_mean_squared_error": "rmse",
+    "neg_mean_absolute_error": "mae",
+}
+
 
 def find_metric(name: str, task: str) -> Metric:
     """Return the metric of this name for this task.
@@ -252,9 +263,10 @@ def find_metric(name: str, task: str) -> Metric:
         )
     known = METRICS[task]
     if name not in known:
+        meant = _ALSO_CALLED.get(name.lower(), name.removeprefix("neg_"))
+        hint = did_you_mean(meant, known) or did_you_mean(f"{meant}_macro", known)
         raise EvaluationError(
-            f"Unknown metric {name!r} for the task {task!r}.{did_you_mean(name, known)} "
-            f"Known: {', '.join(known)}."
+            f"Unknown metric {name!r} for the task {task!r}.{hint} Known: {', '.join(known)}."
         )
     return known[name]
 
