@@ -150,7 +150,9 @@ def load_model(path: str | os.PathLike[str], *, trusted: Sequence[str | type] = 
                 f"it holds types that are not trusted: {', '.join(unknown)}. If you know them and "
                 f"where the file comes from, load it with trusted={unknown!r}"
             )
-        model = unpack(skops.io.loads(content, trusted=[*_allowed(content)]))
+        # The audit has passed: what skops itself does not trust is on our list or the caller's.
+        allowed = skops.io.get_untrusted_types(data=content)
+        model = unpack(skops.io.loads(content, trusted=allowed))
         check_trees(model)
     except ModelFormatError as error:
         raise ModelFormatError(f"{file}: {str(error).rstrip('.')}.") from None
@@ -172,13 +174,6 @@ def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
         As :func:`load_model`.
     """
     return _read(Path(path))[0]
-
-
-def _allowed(content: bytes) -> list[str]:
-    import skops.io
-
-    # The audit has passed: what skops itself does not trust is on our list or on the caller's.
-    return skops.io.get_untrusted_types(data=content)
 
 
 def _read(file: Path) -> tuple[dict[str, Any], bytes]:

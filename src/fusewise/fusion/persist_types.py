@@ -14,11 +14,27 @@ from fusewise.exceptions import ModelFormatError
 
 _OURS = (
     "fusewise.data.deployment.Deployment",
+    "fusewise.fusion.boosting.BoostedTreesClassifier",
+    "fusewise.fusion.boosting.BoostedTreesRegressor",
+    "fusewise.fusion.calibrate.PatternCalibration",
+    "fusewise.fusion.combine.Combiner",
+    "fusewise.fusion.early.EarlyFusionClassifier",
+    "fusewise.fusion.early.EarlyFusionRegressor",
+    "fusewise.fusion.encode.FeatureEncoder",
+    "fusewise.fusion.experts.FittedExpert",
+    "fusewise.fusion.late.LateFusionClassifier",
+    "fusewise.fusion.late.LateFusionRegressor",
+    "fusewise.fusion.linear.LinearClassifier",
+    "fusewise.fusion.linear.LinearRegressor",
+    "fusewise.fusion.masking.Masking",
+    "fusewise.fusion.masking.RemovalPlan",
     "fusewise.fusion.persist_pack.PackedDict",
     "fusewise.fusion.persist_pack.PackedFrame",
     "fusewise.fusion.persist_pack.PackedIndex",
     "fusewise.fusion.persist_pack.PackedSeries",
     "fusewise.fusion.persist_pack.PackedValues",
+    "fusewise.fusion.presence_only.PresenceOnlyClassifier",
+    "fusewise.fusion.presence_only.PresenceOnlyRegressor",
 )
 
 # Beside what skops trusts by itself (primitives, arrays, scikit-learn's estimators). Tree, the
@@ -85,7 +101,7 @@ def audit(content: bytes, trusted: Iterable[str | type] = ()) -> None:
         for member in archive.infolist():
             _check_member(archive, member)
         schema = json.loads(archive.read("schema.json"))
-    if not isinstance(schema, dict) or not _OLDEST_PROTOCOL <= schema.get("protocol", 0):
+    if not isinstance(schema, dict) or schema.get("protocol", 0) < _OLDEST_PROTOCOL:
         raise ModelFormatError("the model file is not one that fusewise wrote: its skops protocol.")
     callable_names = _CALLABLE_FROM_FILE | set(map(name_of, trusted))
     for node in _nodes(schema):
