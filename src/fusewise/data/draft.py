@@ -37,7 +37,7 @@ _LONG_TEXT = 40
 _MAX_CLASSES = 20
 
 
-def draft_study(folder: str | Path) -> str:
+def draft_study(folder: str | Path, *, root: str | None = None) -> str:
     """Write a first study file from a folder that holds one table per modality.
 
     The samples table is the one with a unique id that the other tables share; the target, the
@@ -49,11 +49,13 @@ def draft_study(folder: str | Path) -> str:
     ----------
     folder : str or Path
         Parquet and CSV files, or folders of Parquet files.
+    root : str, optional
+        The way from the study file to the folder, where the file will stand elsewhere.
 
     Returns
     -------
     str
-        The text of a study file that stands in that folder.
+        The text of a study file.
 
     Raises
     ------
@@ -71,6 +73,7 @@ def draft_study(folder: str | Path) -> str:
         f"# Lines with `{CHOOSE}` need a decision; docs/study-file.md explains every key.",
         *[f"# Not read: {text}" for text in unread],
         f"study: {_yaml(folder.resolve().name)}",
+        *([] if root is None else [f"root: {_yaml(root)}"]),
         "",
         *_samples_section(samples, key),
         "",

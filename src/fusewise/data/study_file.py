@@ -208,7 +208,7 @@ class RequirementSection(Section):
         if len(limits) != 1:
             got = " and ".join(limits) or "none of them"
             raise ValueError(f"give exactly one of at_least, at_most and max_drop, not {got}")
-        if limits == ["max_drop"] and not self.absent:
+        if limits == ["max_drop"] and not self.absent and self.present in (None, "all"):
             raise ValueError("max_drop needs `absent`, the modalities that are withheld")
         if self.absent and self.present is not None:
             raise ValueError("give `present` or `absent`, not both")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -43,17 +44,20 @@ class TableFingerprints:
 
     Parameters
     ----------
+    home : Path
+        The run folder; tables are noted by their way from there.
     noted : mapping, optional
         What `noted` held at the end of an earlier run.
     """
 
-    def __init__(self, noted: Mapping[str, Mapping[str, str]] | None = None) -> None:
+    def __init__(self, home: Path, noted: Mapping[str, Mapping[str, str]] | None = None) -> None:
+        self._home = home
         self._before = dict(noted or {})
         self.noted: dict[str, dict[str, str]] = {}
 
     def __call__(self, path: Path) -> str:
         """Return the content hash of a table on disk."""
-        name, state = str(path.resolve()), _state(path)
+        name, state = os.path.relpath(path, self._home), _state(path)
         if name not in self.noted:
             before = self._before.get(name, {})
             known = before.get("hash") if before.get("state") == state else None

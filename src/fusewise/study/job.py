@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from fusewise import __version__
 from fusewise.data import MultimodalDataset
 from fusewise.study.fingerprints import TableFingerprints
 from fusewise.study.folder import RunFolder
 
 if TYPE_CHECKING:
     from fusewise.study.declared import Study
-
-_LIBRARIES = ("duckdb", "ibis-framework", "lightgbm", "numpy", "pandas", "pyarrow", "scikit-learn")
 
 
 class Job:
@@ -33,7 +28,7 @@ class Job:
         self.study = study
         self.folder = folder
         self.keys: dict[str, str] = {}
-        self.tables = TableFingerprints(folder.manifest.get("tables"))
+        self.tables = TableFingerprints(folder.path, folder.manifest.get("tables"))
         self._results: dict[str, Any] = {}
         self._loaders: dict[str, Callable[[RunFolder], Any]] = {}
 
@@ -83,28 +78,3 @@ class Job:
                 "observed": None if path is None else self.tables(path),
             }
         return self.study.deployment.to_dict()
-
-    def provenance(self) -> dict[str, Any]:
-        """How the results were made, for the report."""
-        stages = self.folder.manifest["stages"]
-        data = self.result("data")
-        return {
-            "study": self.study.name,
-            "study_file": self.study.path.name,
-            "fusewise": __version__,
-            "python": platform.python_version(),
-            "libraries": {name: _version(name) for name in _LIBRARIES},
-            "seed": self.study.seed,
-            "tables": self.table_hashes(),
-            "rows": {"train": data.train, "test": data.test},
-            "seconds": {name: entry["seconds"] for name, entry in stages.items()},
-            "warnings": [text for entry in stages.values() for text in entry.get("warnings", ())],
-            "rounds": self.folder.manifest.get("rounds", []),
-        }
-
-
-def _version(library: str) -> str:
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return "not installed"

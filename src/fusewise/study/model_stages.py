@@ -8,6 +8,7 @@ only written again, or a latency limit that changes no advice, trains nothing ag
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from fusewise.study.folder import RunFolder, Writer
 from fusewise.study.job import Job
 from fusewise.study.plan import BestSingle, Plan, make_estimator, plan_training
+from fusewise.study.provenance import next_step, provenance
 from fusewise.study.stage import Stage
 
 LIBRARIES = ("lightgbm", "numpy", "scikit-learn")
@@ -148,22 +150,33 @@ class _WriteReport(Stage):
     doing = "Writing the report"
 
     def depends(self, job: Job) -> dict[str, Any]:
+        made = provenance(job)
         return {
-            "study": job.study.name,
             "data": job.result("data").to_dict(),
             "results": {n: job.keys[n] for n in ("profile", "recommend", "evaluate")},
-            "provenance": {k: v for k, v in job.provenance().items() if k != "seconds"},
+            # How long it took changes no result.
+            "provenance": {name: value for name, value in made.items() if name != "seconds"},
         }
 
     def compute(self, job: Job) -> Any:
         from fusewise.report import report
 
-        return report(
-            job.result("profile"),
+        plan, advice, evaluation = (
+            plan_training(job),
             job.result("recommend"),
             job.result("evaluate"),
+        )
+        if plan.strategy != advice.trainable:
+            advice = replace(advice, trainable=plan.strategy, why_trainable=plan.note)
+        step = next_step(job)
+        if step:
+            evaluation = replace(evaluation, notes=(*evaluation.notes, step))
+        return report(
+            job.result("profile"),
+            advice,
+            evaluation,
             title=job.study.name,
-            provenance=job.provenance(),
+            provenance=provenance(job),
         )
 
     def writers(self, result: Any) -> Mapping[str, Writer]:

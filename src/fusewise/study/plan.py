@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -62,15 +63,17 @@ def make_estimator(plan: Plan, job: Job) -> Any:
 
     training = job.study.file.training
     kind = "Regressor" if job.result("data").task == "regression" else "Classifier"
-    parameters: dict[str, Any] = {"random_state": training.seed}
-    if plan.strategy == "presence":
-        return getattr(fusion, f"PresenceOnly{kind}")(**parameters)
-    parameters["n_jobs"] = training.n_jobs
-    if plan.masking is not None:
-        parameters |= {"masking": plan.masking, "deployment": job.study.deployment}
-    if plan.strategy == "late" and training.groups is not None:
-        parameters["groups"] = training.groups
-    return getattr(fusion, f"{plan.strategy.capitalize()}Fusion{kind}")(**parameters)
+    name = {"presence": "PresenceOnly"}.get(plan.strategy, f"{plan.strategy.capitalize()}Fusion")
+    estimator = getattr(fusion, f"{name}{kind}")
+    given = {
+        "random_state": training.seed,
+        "n_jobs": training.n_jobs,
+        "groups": training.groups,
+        "masking": plan.masking,
+        "deployment": job.study.deployment if plan.masking else None,
+    }
+    known = inspect.signature(estimator).parameters
+    return estimator(**{k: v for k, v in given.items() if k in known and v is not None})
 
 
 class BestSingle:

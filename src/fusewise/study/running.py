@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fusewise import __version__
-from fusewise.exceptions import FusewiseWarning, StudyError, did_you_mean
+from fusewise.exceptions import EvaluationError, FusewiseWarning, StudyError, did_you_mean
 from fusewise.study.fact_stages import FACT_STAGES
 from fusewise.study.fingerprints import key_of
 from fusewise.study.folder import RunFolder
 from fusewise.study.job import Job
 from fusewise.study.model_stages import MODEL_STAGES
 from fusewise.study.plan import check_strategy, plan_training
+from fusewise.study.provenance import new_round, next_alternative, next_step
 from fusewise.study.stage import Stage
 
 if TYPE_CHECKING:
@@ -94,6 +95,8 @@ class Run:
         Why it is not the recommended one, where it is not.
     next_alternative : str or None
         Where a requirement is not met: the next strategy to try.
+    next_step : str
+        The same as a sentence.
     """
 
     folder: Path
@@ -107,6 +110,7 @@ class Run:
     trained: str | None = None
     note: str = ""
     next_alternative: str | None = None
+    next_step: str = ""
 
     @property
     def model(self) -> Any:
@@ -158,6 +162,8 @@ def run_study(
         executed, kept = [], []
         for stage in wanted:
             reason = stage.skipped(job)
+            if stage.name == "fit":
+                _check_requirements(job)
             if reason:
                 opened.drop(stage.name)
                 tell(StageEvent(stage.name, "skipped", stage.doing, reason))
@@ -178,7 +184,23 @@ def run_study(
             trained=None if plan is None else plan.strategy,
             note="" if plan is None else plan.note,
             next_alternative=next_alternative(job),
+            next_step=next_step(job),
         )
+
+
+def _check_requirements(job: Job) -> None:
+    """Find a misspelt metric before hours of training, not after."""
+    data = job.result("data")
+    if not job.study.file.requirements:
+        return
+    from fusewise.evaluate import Requirement
+
+    for position, declared in enumerate(job.study.file.requirements):
+        try:
+            Requirement.of(declared.as_dict()).check(data.modalities, data.task)
+        except EvaluationError as error:
+            where = job.study.where("requirements", position)
+            raise StudyError(f"{where}: {error}") from error
 
 
 def _quiet(event: StageEvent) -> None:
@@ -238,27 +260,4 @@ def _note_facts(stage: Stage, job: Job) -> None:
     if stage.name == "data":
         manifest["tables"] = job.tables.noted
     if stage.name == "evaluate":
-        plan, evaluation = plan_training(job), job.result("evaluate")
-        manifest.setdefault("rounds", []).append(
-            {
-                "strategy": plan.strategy,
-                "masking": plan.masking,
-                "note": plan.note,
-                "headline": evaluation.headline[["metric", "estimate", "low", "high"]].to_dict(
-                    "records"
-                ),
-                "requirements": evaluation.requirements["status"].value_counts().to_dict(),
-                "next_alternative": next_alternative(job),
-            }
-        )
-
-
-def next_alternative(job: Job) -> str | None:
-    """Where a requirement is not met, the next of the alternatives that was not tried yet."""
-    evaluation, advice = job.result("evaluate"), job.result("recommend")
-    if evaluation is None or "not met" not in set(evaluation.requirements["status"]):
-        return None
-    tried = {plan_training(job).strategy}
-    tried |= {r["strategy"] for r in job.folder.manifest.get("rounds", [])}
-    order = (advice.strategy, *advice.alternatives)
-    return next((strategy for strategy in order if strategy not in tried), None)
+        manifest.setdefault("rounds", []).append(new_round(job))

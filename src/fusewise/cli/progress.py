@@ -1,0 +1,95 @@
+"""Following a run: a spinner with the time on a terminal, one plain line per stage elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fusewise.study import Progress, StageEvent
+
+_MARKS = {"done": "✓", "kept": "=", "skipped": "-", "failed": "✗"}
+_STYLES = {"done": "green", "kept": "blue", "skipped": "dim", "failed": "red"}
+
+
+@contextlib.contextmanager
+def follow(*, quiet: bool = False) -> Iterator[Progress]:
+    """Return a callback that shows the stages of a run on standard error.
+
+    Warnings of libraries below us are held back unless Python was asked for them; our own arrive
+    as part of an event.
+    """
+    import warnings
+
+    with warnings.catch_warnings():
+        if not sys.warnoptions:
+            warnings.simplefilter("ignore")
+        if quiet:
+            yield _silent
+        elif sys.stderr.isatty():
+            with _spinner() as progress:
+                yield progress
+        else:
+            yield _plain
+
+
+def _silent(event: StageEvent) -> None:
+    for warning in event.warnings if event.state == "done" else ():
+        typer.echo(f"note: {warning}", err=True)
+
+
+def _plain(event: StageEvent) -> None:
+    if event.state == "start":
+        return
+    took = f" in {duration(event.seconds)}" if event.state == "done" else ""
+    said = f": {event.message}" if event.message else ""
+    typer.echo(f"{event.stage} {event.state}{took}{said}", err=True)
+    for warning in event.warnings if event.state == "done" else ():
+        typer.echo(f"  note: {warning}", err=True)
+
+
+@contextlib.contextmanager
+def _spinner() -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import Progress as Bar
+    from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True, highlight=False)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Bar(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("Starting", total=None)
+
+        def tell(event: StageEvent) -> None:
+            if event.state == "start":
+                bar.reset(task, description=event.doing)
+                return
+            style = _STYLES[event.state]
+            took = duration(event.seconds) if event.state in ("done", "failed") else event.state
+            console.print(
+                f"[{style}]{_MARKS[event.state]}[/] {event.stage:<10}[dim]{took:>8}[/]  "
+                f"{escape(event.message)}"
+            )
+            for warning in event.warnings if event.state == "done" else ():
+                console.print(f"  [yellow]note[/] {escape(warning)}")
+
+        yield tell
+
+
+def duration(seconds: float) -> str:
+    """Say a duration in words that a person reads at a glance.
+
+    Examples
+    --------
+    >>> duration(2.34), duration(75), duration(0.004)
+    ('2.3 s', '1 min 15 s', '0.0 s')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s"

@@ -1,0 +1,111 @@
+"""How the results of a run were made, and what it tried: for the manifest and the report."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from fusewise import __version__
+from fusewise.study.plan import plan_training
+
+if TYPE_CHECKING:
+    from fusewise.study.job import Job
+
+LIBRARIES = ("duckdb", "ibis-framework", "lightgbm", "numpy", "pandas", "pyarrow", "scikit-learn")
+
+
+def provenance(job: Job) -> dict[str, Any]:
+    """Return what somebody else needs to get the same numbers, as nested plain values."""
+    data, plan = job.result("data"), plan_training(job)
+    stages = job.folder.manifest["stages"]
+    facts: dict[str, Any] = {
+        "study": job.study.name,
+        "study file": job.study.path.name,
+        "fusewise": __version__,
+        "python": platform.python_version(),
+        "seed": job.study.seed,
+        "trained": f"{plan.strategy} fusion, masking {plan.masking or 'none'}",
+    }
+    step = next_step(job)
+    if step:
+        facts["next step"] = step
+    facts["samples"] = {
+        "training": data.n_train,
+        "of these inner validation": data.n_validation,
+        "test": data.n_test,
+    }
+    facts["rounds"] = {
+        str(number): describe_round(entry)
+        for number, entry in enumerate(job.folder.manifest.get("rounds", ()), start=1)
+    }
+    facts["study settings"] = job.study.file.model_dump(exclude_defaults=True, mode="json")
+    facts["fingerprints"] = {
+        **job.table_hashes(),
+        "training rows": data.train,
+        "test rows": data.test,
+    }
+    facts["libraries"] = {name: _version(name) for name in LIBRARIES}
+    facts["seconds"] = {name: entry["seconds"] for name, entry in stages.items()}
+    heard = {name: " ".join(e["warnings"]) for name, e in stages.items() if e.get("warnings")}
+    return {**facts, "warnings": heard} if heard else facts
+
+
+def next_alternative(job: Job) -> str | None:
+    """Where a requirement is not met, the next of the alternatives that was not tried yet."""
+    evaluation, advice = job.result("evaluate"), job.result("recommend")
+    if evaluation is None or "not met" not in set(evaluation.requirements["status"]):
+        return None
+    tried = {plan_training(job).strategy}
+    tried |= {entry["strategy"] for entry in job.folder.manifest.get("rounds", ())}
+    order = (advice.strategy, *advice.alternatives)
+    return next((strategy for strategy in order if strategy not in tried), None)
+
+
+def next_step(job: Job) -> str:
+    """Say what to do about requirements that are not met, or nothing."""
+    evaluation = job.result("evaluate")
+    if evaluation is None or "not met" not in set(evaluation.requirements["status"]):
+        return ""
+    alternative = next_alternative(job)
+    if alternative is None:
+        return "Every alternative was tried: the data or the requirements would have to change."
+    return (
+        f"The next alternative is {alternative} fusion: run again with "
+        f"training.strategy={alternative}. Nothing is switched by itself."
+    )
+
+
+def new_round(job: Job) -> dict[str, Any]:
+    """Note what was trained and how it did, so that the report can tell each attempt."""
+    plan, evaluation = plan_training(job), job.result("evaluate")
+    first = evaluation.headline.iloc[0]
+    return {
+        "strategy": plan.strategy,
+        "masking": plan.masking,
+        "note": plan.note,
+        "metric": str(first["metric"]),
+        "score": [float(first[name]) for name in ("estimate", "low", "high")],
+        "requirements": {
+            str(status): int(n)
+            for status, n in evaluation.requirements["status"].value_counts().items()
+        },
+    }
+
+
+def describe_round(entry: dict[str, Any]) -> str:
+    """Say one attempt in a line."""
+    masked = f", masking {entry['masking']}" if entry["masking"] else ""
+    estimate, low, high = entry["score"]
+    answers = ", ".join(f"{n} {status}" for status, n in sorted(entry["requirements"].items()))
+    return (
+        f"{entry['strategy']} fusion{masked}: {entry['metric']} {estimate:.3f} "
+        f"[{low:.3f}, {high:.3f}]{f'; requirements: {answers}' if answers else ''}"
+    )
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return "not installed"
