@@ -1,0 +1,158 @@
+"""Profile a dataset: every fact about it and its deployment that the recommendation weighs."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fusewise.data import EMPTY_PATTERN, Deployment, MultimodalDataset
+from fusewise.exceptions import DatasetError
+from fusewise.profile.availability import (
+    complete_case_table,
+    copresence_table,
+    group_table,
+    rate_table,
+)
+from fusewise.profile.cadence import cadence_ratio, cadence_table
+from fusewise.profile.counts import PatternCounts
+from fusewise.profile.deployment import Use, availability_in_use, facts_of, pattern_comparison
+from fusewise.profile.dimensions import dimension_ratio, dimension_table
+from fusewise.profile.result import DeploymentProfile
+from fusewise.profile.text import share
+
+
+def profile(
+    ds: MultimodalDataset, deployment: Any = None, *, random_state: int = 0
+) -> DeploymentProfile:
+    """Measure what decides about fusion: availability, dimensions, cadence, and declared facts.
+
+    Availability is a property of the deployment. It comes from `deployment` and never from the
+    training rows, unless the user says that deployment looks like training.
+
+    Parameters
+    ----------
+    ds : MultimodalDataset
+        Training rows.
+    deployment : None, "training", dict, or Deployment
+        What :meth:`Deployment.of` takes: rates by modality, ``{"observed": log}``,
+        ``{"patterns": {...}}``, with further facts. None: unknown.
+    random_state : int
+        Seeds which samples are drawn where a measure takes a part of them.
+
+    Raises
+    ------
+    DatasetError
+        `ds` has no sample.
+    DeploymentError
+        The deployment is malformed, or names a modality that `ds` does not have.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> ds = MultimodalDataset(
+    ...     {
+    ...         "ehr": pd.DataFrame({"id": [1, 2, 3, 4], "age": [61.0, 70.0, 54.0, 44.0]}),
+    ...         "lab": pd.DataFrame({"id": [2, 3], "lactate": [4.1, 1.0]}),
+    ...     },
+    ...     samples=pd.DataFrame({"id": [1, 2, 3, 4]}),
+    ...     id="id",
+    ... )
+    >>> found = profile(ds, {"lab": 0.9})
+    >>> found.availability[["modality", "rate_train", "rate"]]
+      modality  rate_train  rate
+    0      ehr         1.0   1.0
+    1      lab         0.5   0.9
+    """
+    if not isinstance(ds, MultimodalDataset):
+        raise DatasetError(
+            f"profile: expected a MultimodalDataset, got {type(ds).__name__}. For a table of "
+            "presence or a log of requests use fusewise.profile.availability."
+        )
+    if len(ds) == 0:
+        raise DatasetError("profile: the dataset has no sample, so there is nothing to measure.")
+    declared = Deployment.of(deployment)
+    train = PatternCounts.of(ds.modalities, ds.presence, levels=ds.groups)
+    use = availability_in_use(declared, train)
+    for_dimensions, for_cadence = (
+        np.random.default_rng(s) for s in np.random.SeedSequence(random_state).spawn(2)
+    )
+    dimensions = dimension_table(ds, for_dimensions)
+    cadence = cadence_table(ds, for_cadence)
+    pooled = train.pooled()
+    table = compare_rates(pooled, use)
+    return DeploymentProfile(
+        n_samples=len(ds),
+        modalities=ds.modalities,
+        kinds=dict(ds.kinds),
+        task=ds.task,
+        deployment=facts_of(declared),
+        source=declared.source,
+        availability=table,
+        group_availability=group_table(train),
+        patterns=pattern_comparison(pooled, use),
+        copresence=copresence_table(pooled),
+        complete_case=complete_cases(pooled, use),
+        dimensions=dimensions,
+        dimension_ratio=dimension_ratio(dimensions),
+        cadence=cadence,
+        cadence_ratio=cadence_ratio(cadence),
+        notes=(*use.notes, *notes_on(table, use, declared.source)),
+    )
+
+
+def compare_rates(train: PatternCounts, use: Use) -> pd.DataFrame:
+    """Rates of training and deployment side by side, one row per modality."""
+    rates = rate_table(train)
+    return pd.DataFrame(
+        {
+            "modality": rates["modality"],
+            "n_train": rates["n"],
+            "rate_train": rates["rate"],
+            "low_train": rates["low"],
+            "high_train": rates["high"],
+            "n_deployment": use.rates["n"].astype(float),
+            "rate": use.rates["rate"].astype(float),
+            "low": use.rates["low"].astype(float),
+            "high": use.rates["high"].astype(float),
+        }
+    )
+
+
+def complete_cases(train: PatternCounts, use: Use) -> pd.DataFrame:
+    """Share of complete cases in training and, where it is known, in deployment."""
+    parts = [complete_case_table(train).assign(population="train")]
+    if use.complete is not None:
+        parts.append(use.complete.assign(population="deployment"))
+    table = pd.concat(parts, ignore_index=True)[["population", "n", "share", "low", "high"]]
+    return table.assign(n=table["n"].astype(float))
+
+
+def notes_on(table: pd.DataFrame, use: Use, source: str) -> list[str]:
+    """Say in words what a reader of the rates should not overlook."""
+    notes = []
+    if source == "none":
+        notes.append(
+            "Availability in deployment is unknown; the rates of training are shown and are not "
+            "taken for it."
+        )
+    nobody = table.loc[table["n_train"] == 0, "modality"].tolist()
+    if nobody:
+        notes.append(f"No training sample has {', '.join(nobody)}: nothing can be learned from it.")
+    scarce = table[(table["rate"] > table["high_train"]) & (table["n_train"] > 0)]
+    if len(scarce):
+        notes.append(
+            f"{', '.join(scarce['modality'])}: more often present in deployment than in training. "
+            "Masking can remove presence, not create it."
+        )
+    never = table.loc[table["rate"] == 0, "modality"].tolist()
+    if never:
+        notes.append(f"{', '.join(never)}: never present in deployment.")
+    empty = use.shares.get(EMPTY_PATTERN, 0.0)
+    if empty > 0 and not math.isnan(empty):
+        notes.append(
+            f"{share(empty)} of requests come without any modality and need an abstention."
+        )
+    return notes

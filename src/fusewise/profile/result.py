@@ -1,0 +1,138 @@
+"""The deployment profile: what is known before training, as plain tables and numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from fusewise.data import Result
+from fusewise.profile.text import number, pattern_text, share, table_text
+
+SOURCE_WORDS = {
+    "observed": "a log of requests",
+    "rates": "declared rates",
+    "patterns": "declared joint patterns",
+    "training": "declared to look like training",
+    "none": "unknown",
+}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DeploymentProfile(Result):
+    """Measured and declared facts about a deployment.
+
+    Attributes
+    ----------
+    n_samples : int
+        Training samples.
+    modalities : tuple of str
+    kinds : dict of str to str
+    task : str or None
+    deployment : dict
+        The declared facts: ``cohort, synchronised, timing, interaction, interpretability,
+        validation, latency_ms, memory_mb``.
+    source : {"observed", "rates", "patterns", "training", "none"}
+        Where the availability in deployment comes from.
+    availability : DataFrame
+        ``modality, n_train, rate_train, low_train, high_train, n_deployment, rate, low, high``.
+        `n_train` counts the samples that have it; `rate`, `low`, `high` are the deployment's.
+        Limits are Wilson's, 95 %. `n_deployment` is the number of requests; where only rates or
+        patterns are declared it is NaN and the limits equal the rate; where nothing is known all
+        four are NaN.
+    group_availability : DataFrame
+        ``group, level, modality, n, rate, low, high`` in training; `n` is the size of the level.
+    patterns : DataFrame
+        ``pattern, n_train, share_train, n_deployment, share_deployment, unseen``.
+    copresence : DataFrame
+        ``modality, other, both, phi`` in training, each ordered pair.
+    complete_case : DataFrame
+        ``population, n, share, low, high`` for train, and deployment where it is known.
+    dimensions : DataFrame
+        ``modality, kind, n, width, effective, samples_per_dimension, variance_share,
+        missing_share``.
+    dimension_ratio : float
+        Widest over narrowest modality.
+    cadence : DataFrame
+        ``modality, events_per_sample, median_gap, regularity, age_at_prediction, n``.
+    cadence_ratio : float
+        Longest over shortest median gap; NaN with fewer than two event modalities.
+    notes : tuple of str
+    """
+
+    n_samples: int
+    modalities: tuple[str, ...]
+    kinds: dict[str, str]
+    task: str | None
+    deployment: dict[str, Any]
+    source: str
+    availability: pd.DataFrame
+    group_availability: pd.DataFrame
+    patterns: pd.DataFrame
+    copresence: pd.DataFrame
+    complete_case: pd.DataFrame
+    dimensions: pd.DataFrame
+    dimension_ratio: float
+    cadence: pd.DataFrame
+    cadence_ratio: float
+    notes: tuple[str, ...] = ()
+
+    @property
+    def orders_of_magnitude(self) -> float:
+        """Spread of the widths: the decimal logarithm of `dimension_ratio`."""
+        return math.log10(self.dimension_ratio) if self.dimension_ratio > 0 else math.nan
+
+    @property
+    def unseen_share(self) -> float:
+        """Share of requests whose pattern training never saw; NaN where it is unknown."""
+        known = self.patterns["share_deployment"]
+        if known.isna().all():
+            return math.nan
+        return float(known[self.patterns["unseen"]].sum())
+
+    def __repr__(self) -> str:
+        return (
+            f"<DeploymentProfile: {self.n_samples:,} samples, {len(self.modalities)} modalities, "
+            f"deployment {SOURCE_WORDS[self.source]}>"
+        )
+
+    def __str__(self) -> str:
+        train = self.complete_case[self.complete_case["population"] == "train"]
+        complete = share(float(train["share"].iloc[0]))
+        title = (
+            f"Deployment profile: {self.n_samples:,} training samples, "
+            f"{len(self.modalities)} modalities; availability in deployment: "
+            f"{SOURCE_WORDS[self.source]}"
+        )
+        unseen = f"{share(self.unseen_share)} of requests in patterns that training never saw"
+        common = self.patterns.head(8)
+        common = common.assign(
+            pattern=[pattern_text(label, self.modalities) for label in common["pattern"]]
+        )
+        lines = [
+            title,
+            "",
+            f"Availability ({complete} complete in training)",
+            table_text(self.availability.drop(columns=["low_train", "high_train"])),
+            "",
+            f"Patterns ({len(self.patterns):,}; {unseen})",
+            table_text(common),
+            "",
+            f"Dimensions (widths {number(self.dimension_ratio)} : 1)",
+            table_text(self.dimensions),
+        ]
+        if len(self.cadence):
+            lines += [
+                "",
+                f"Cadence (gaps {number(self.cadence_ratio)} : 1)",
+                table_text(self.cadence),
+            ]
+        facts = ", ".join(
+            f"{key} {' '.join(value) if isinstance(value, tuple) else value}"
+            for key, value in self.deployment.items()
+            if value not in (None, ())
+        )
+        lines += ["", f"Declared: {facts}", *(f"Note: {note}" for note in self.notes)]
+        return "\n".join(lines)
