@@ -1,0 +1,107 @@
+"""Recommend a fusion strategy from a deployment profile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from fusewise.exceptions import DeploymentError
+from fusewise.profile import DeploymentProfile
+from fusewise.recommend.conflicts import conflicts_with
+from fusewise.recommend.exclusions import check_costs, excluded_strategies, limits_not_applied
+from fusewise.recommend.facts import Facts, deployment_patterns
+from fusewise.recommend.masking import maskings
+from fusewise.recommend.matrix import alternatives, decide
+from fusewise.recommend.reasons import reasons_for
+from fusewise.recommend.result import Recommendation, choose_trainable
+from fusewise.recommend.stability import sensitivity, stability
+from fusewise.recommend.thresholds import Thresholds
+from fusewise.recommend.what_if import nearest_changes
+
+
+def recommend(
+    profile: DeploymentProfile,
+    *,
+    thresholds: Thresholds | Mapping[str, float] | None = None,
+    costs: Mapping[str, Mapping[str, float]] | None = None,
+    n_boot: int = 500,
+    random_state: int = 0,
+) -> Recommendation:
+    """Recommend the fusion strategy that fits the deployment, with reasons.
+
+    A transparent prior, not the last word: it weighs what is known before training by a small
+    table of rules (``docs/recommendation.md``). Hold it against what is measured afterwards.
+
+    Parameters
+    ----------
+    profile : DeploymentProfile
+    thresholds : dict or Thresholds, optional
+        Thresholds that differ from the defaults.
+    costs : dict, optional
+        Measured costs by strategy, ``{"late": {"latency_ms": 3.0, "memory_mb": 200.0}}``. A
+        strategy that exceeds a declared limit is dropped. Without them no limit is applied, and
+        the recommendation says so.
+    n_boot : int, default 500
+        Replicates for the stability.
+    random_state : int
+
+    Raises
+    ------
+    DeploymentError
+        A threshold or cost is malformed, or `profile` is something else.
+
+    Examples
+    --------
+    >>> from fusewise.profile import declared_profile
+    >>> plan = declared_profile({"ehr": 1.0, "imaging": 0.6}, {"imaging": 0.4})
+    >>> advice = recommend(plan)
+    >>> advice.strategy
+    'late'
+    >>> advice.reasons[0].statement
+    'Often absent in deployment: imaging 0.40. The lower limit of 1 of 2 modalities is below 0.90.'
+    """
+    if not isinstance(profile, DeploymentProfile):
+        raise DeploymentError(
+            f"recommend: expected a DeploymentProfile, got {type(profile).__name__}. Call "
+            "profile(dataset, deployment) first."
+        )
+    if n_boot < 1:
+        raise DeploymentError(f"recommend: n_boot must be at least 1, got {n_boot}.")
+    limits, measured = Thresholds.of(thresholds), check_costs(costs)
+    facts = Facts.of(profile)
+    excluded = excluded_strategies(facts, measured)
+    strategy, rule, number = decide(facts, limits, excluded)
+    others = tuple(
+        s
+        for s in dict.fromkeys([*alternatives(rule, facts, limits), rule.strategy])
+        if s != strategy and s not in excluded
+    )
+    trainable, why = choose_trainable(strategy, others)
+    masks = maskings(facts)
+    patterns = deployment_patterns(profile)
+    return Recommendation(
+        strategy=strategy,
+        masking=masks[strategy],
+        reasons=reasons_for(rule, facts, limits),
+        conflicts=(
+            *conflicts_with(facts, limits, excluded),
+            *limits_not_applied(facts, measured),
+        ),
+        alternatives=others,
+        would_change_if=nearest_changes(
+            facts, limits, lambda other: excluded_strategies(other, measured)
+        ),
+        stability=stability(
+            profile, facts, limits, excluded, n_boot, np.random.default_rng(random_state)
+        ),
+        thresholds=limits.to_dict(),
+        trainable=trainable,
+        why_trainable=why,
+        rule=number,
+        excluded=excluded,
+        maskings=masks,
+        sensitivity=sensitivity(facts, limits, excluded),
+        task=profile.task,
+        deployment=None if patterns is None else {"patterns": patterns},
+    )

@@ -1,0 +1,61 @@
+"""What cannot be used at all: hard requirements and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fusewise.exceptions import DeploymentError, did_you_mean
+from fusewise.recommend.facts import Facts
+from fusewise.recommend.matrix import STRATEGIES
+
+LIMITS = {"latency_ms": "ms per sample", "memory_mb": "MB"}
+
+
+def excluded_strategies(facts: Facts, costs: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
+    """Return the strategies that a requirement or a limit rules out, each with its reason."""
+    excluded = {}
+    if facts.interpretability == "required":
+        excluded["attention"] = (
+            "Interpretability is required, and attention weights are not an explanation."
+        )
+    for strategy, cost in costs.items():
+        for name, unit in LIMITS.items():
+            limit, measured = getattr(facts, name), cost.get(name)
+            if limit is not None and measured is not None and measured > limit:
+                excluded[strategy] = (
+                    f"{strategy.capitalize()} fusion needs {measured:g} {unit}; the limit is "
+                    f"{limit:g}."
+                )
+    return excluded
+
+
+def limits_not_applied(facts: Facts, costs: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Say which declared limits dropped nothing because nothing was measured."""
+    return [
+        f"A limit of {getattr(facts, name):g} {unit} is declared, but no strategy's cost was "
+        "measured, so none was dropped for it. Hold it against what the trained model takes."
+        for name, unit in LIMITS.items()
+        if getattr(facts, name) is not None and not any(name in cost for cost in costs.values())
+    ]
+
+
+def check_costs(costs: Any) -> dict[str, Mapping[str, float]]:
+    """Validate measured costs: strategy to ``{"latency_ms": ..., "memory_mb": ...}``."""
+    if costs is None:
+        return {}
+    if not isinstance(costs, Mapping):
+        raise DeploymentError(f"costs: expected a dict by strategy, got {type(costs).__name__}.")
+    for strategy, cost in costs.items():
+        if strategy not in STRATEGIES:
+            raise DeploymentError(
+                f"costs: no strategy {strategy!r}; there are {', '.join(STRATEGIES)}."
+                f"{did_you_mean(strategy, STRATEGIES)}"
+            )
+        for name in cost:
+            if name not in LIMITS:
+                raise DeploymentError(
+                    f"costs of {strategy}: unknown {name!r}; there are {', '.join(LIMITS)}."
+                    f"{did_you_mean(name, LIMITS)}"
+                )
+    return {strategy: dict(cost) for strategy, cost in costs.items()}
