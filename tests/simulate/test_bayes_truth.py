@@ -14,24 +14,24 @@ from fusewise.simulate import Availability, Interaction, Noise, make_cohort
 TWO = {"a": 4, "b": 3}
 
 DESIGNS = {
-    "additive": dict(modalities=TWO, signal={"a": 1.0, "b": 1.5}, prior=0.25),
-    "three classes": dict(modalities=TWO, signal=2.0, task="multiclass", prior=(0.5, 0.3, 0.2)),
-    "xor": dict(modalities=TWO, signal=2.5, interaction=Interaction("a", "b")),
-    "xor of three classes": dict(
-        modalities=TWO, signal=3.0, task="multiclass", interaction=Interaction("b", "a")
-    ),
-    "multiplicative": dict(
-        modalities=TWO, signal=2.5, interaction=Interaction("a", "b", "multiplicative"), prior=0.4
-    ),
-    "hidden noise": dict(modalities=TWO, signal=2.0, noise=Noise((0.4, 1.0, 3.0), observed=False)),
-    "observed noise": dict(modalities=TWO, signal=2.0, noise={"a": Noise((0.4, 3.0), (0.7, 0.3))}),
-    "times": dict(modalities={"a": 4, "w": 12}, timing={"w": "times"}),
-    "order": dict(modalities={"a": 4, "w": 12}, timing={"w": "order"}),
-    "values": dict(modalities={"a": 4, "w": 6}, timing={"w": "values"}),
-    "order shown only by a gate": dict(
-        modalities={"a": 4, "w": 24}, timing={"w": "order"}, signal=3.0,
-        interaction=Interaction("a", "w"),
-    ),
+    "additive": {"modalities": TWO, "signal": {"a": 1.0, "b": 1.5}, "prior": 0.25},
+    "three classes": {"modalities": TWO, "signal": 2.0, "task": "multiclass", "prior": (0.5, 0.3, 0.2)},
+    "xor": {"modalities": TWO, "signal": 2.5, "interaction": Interaction("a", "b")},
+    "xor of three classes": {
+        "modalities": TWO, "signal": 3.0, "task": "multiclass", "interaction": Interaction("b", "a")
+    },
+    "multiplicative": {
+        "modalities": TWO, "signal": 2.5, "interaction": Interaction("a", "b", "multiplicative"), "prior": 0.4
+    },
+    "hidden noise": {"modalities": TWO, "signal": 2.0, "noise": Noise((0.4, 1.0, 3.0), observed=False)},
+    "observed noise": {"modalities": TWO, "signal": 2.0, "noise": {"a": Noise((0.4, 3.0), (0.7, 0.3))}},
+    "times": {"modalities": {"a": 4, "w": 12}, "timing": {"w": "times"}},
+    "order": {"modalities": {"a": 4, "w": 12}, "timing": {"w": "order"}},
+    "values": {"modalities": {"a": 4, "w": 6}, "timing": {"w": "values"}},
+    "order shown only by a gate": {
+        "modalities": {"a": 4, "w": 24}, "timing": {"w": "order"}, "signal": 3.0,
+        "interaction": Interaction("a", "w"),
+    },
 }  # fmt: skip
 
 
@@ -178,9 +178,9 @@ def test_no_other_score_beats_the_posterior():
 
     rivals = [proba, cohort.bayes_proba(test.without("a")), cohort.bayes_proba(test) ** 2]
     for rival in rivals:
-        rival = rival / rival.sum(axis=1, keepdims=True)
-        assert roc_auc_score(test.target, rival[:, 1]) <= best["roc_auc"] + 1e-12
-        assert log_loss(test.target, rival) > best["log_loss"]
+        normal = rival / rival.sum(axis=1, keepdims=True)
+        assert roc_auc_score(test.target, normal[:, 1]) <= best["roc_auc"] + 1e-12
+        assert log_loss(test.target, normal) > best["log_loss"]
     # And the learned one comes close: the posterior is not out of anybody's reach.
     assert roc_auc_score(test.target, proba[:, 1]) > best["roc_auc"] - 0.005
 

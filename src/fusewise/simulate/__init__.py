@@ -4,6 +4,7 @@ from fusewise.simulate.ampute import ampute
 from fusewise.simulate.availability import Availability
 from fusewise.simulate.cohort import Cohort, make_cohort
 from fusewise.simulate.design import Interaction
+from fusewise.simulate.oncology import write_oncology_cohort
 from fusewise.simulate.signal import Noise
 
 __all__ = [
@@ -13,4 +14,5 @@ __all__ = [
     "Noise",
     "ampute",
     "make_cohort",
+    "write_oncology_cohort",
 ]
