@@ -55,7 +55,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Several small drawings side by side, with one title."""
+    """Several drawings side by side, with one title; `led` gives the first more room."""
 
     title: Text
     items: tuple[tuple[str, Markup], ...]
@@ -63,6 +63,7 @@ class Gallery:
     note: Text | None = None
     tables: tuple[Table, ...] = ()
     folded: bool = False
+    led: bool = False
     block: ClassVar[str] = "gallery"
 
 
@@ -146,13 +147,25 @@ class Verdicts:
 
 
 @dataclass(frozen=True)
+class Glance:
+    """A measured answer beside the headline; `badges` are (CSS class, words)."""
+
+    label: str
+    value: str
+    note: str
+    href: str
+    badges: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class Hero:
-    """The answer, in large letters."""
+    """The answer, in large letters, and beside it what was measured afterwards."""
 
     eyebrow: str
     headline: str
     text: Text
     chips: tuple[tuple[str, str], ...]
+    glances: tuple[Glance, ...] = ()
     block: ClassVar[str] = "hero"
 
 

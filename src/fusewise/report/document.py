@@ -66,7 +66,7 @@ class Report:
         """The sections, the answer first."""
         names = patterns_of(self.profile, self.evaluation)
         made = (
-            recommendation_section(self.recommendation),
+            recommendation_section(self.recommendation, self.evaluation),
             requirements_section(self.evaluation, names),
             headline_section(self.evaluation, names),
             availability_section(self.profile, self.recommendation, names),
@@ -80,11 +80,13 @@ class Report:
         return tuple(section for section in made if section is not None)
 
     @cached_property
-    def html(self) -> str:  # noqa: D102 - in the class docstring
+    def html(self) -> str:
+        """The report as one page that needs nothing else."""
         return render_html(self.title, self._facts(), self.sections, __version__)
 
     @cached_property
-    def markdown(self) -> str:  # noqa: D102 - in the class docstring
+    def markdown(self) -> str:
+        """The report as Markdown."""
         return render_markdown(self.title, self._facts(), self.sections)
 
     def to_dict(self) -> dict[str, Any]:
@@ -129,8 +131,9 @@ class Report:
         writers: dict[str, Callable[[], str]] = {
             ".html": lambda: self.html,
             ".md": lambda: self.markdown,
-            ".json": lambda: json.dumps(self.to_dict(), indent=1, ensure_ascii=False,
-                                        allow_nan=False) + "\n",
+            ".json": lambda: (
+                json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+            ),
         }
         writer = writers.get(target.suffix.lower())
         if writer is None:

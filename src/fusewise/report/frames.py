@@ -31,14 +31,35 @@ def pick(rows: Iterable[Record], **wanted: object) -> list[Record]:
 def metrics_of(evaluation: object) -> tuple[str, ...]:
     """Return the metrics in the order in which they were asked for."""
     named = [str(m) for m in getattr(evaluation, "metrics", None) or ()]
-    found = (r["metric"] for r in records(evaluation, "by_pattern") + records(evaluation, "headline"))
+    found = (
+        r["metric"] for r in records(evaluation, "by_pattern") + records(evaluation, "headline")
+    )
     return tuple(dict.fromkeys([*named, *map(str, found)]))
 
 
+def rate_of(row: Record) -> float:
+    """Return the rate in deployment, or the one in training where that is not known."""
+    rate = row["rate"] if known(row.get("rate")) else row.get("rate_train")
+    return float(rate) if rate is not None else float("nan")
+
+
+def zero(value: Any) -> float:
+    """Return a number, or 0 where there is none: for sorting."""
+    return float(value) if known(value) else 0.0
+
+
+def flag(row: Record, name: str) -> bool:
+    """Return whether a cell says True; an absent or empty one does not."""
+    return str(row.get(name)) == "True"
+
+
 def why_missing(row: Record) -> str:
-    """Say why a row has no estimate, from its counts."""
+    """Say why a row has no estimate: its note, else what its counts tell."""
     if known(row.get("estimate")):
         return ""
+    note = row.get("note")
+    if isinstance(note, str) and note:
+        return note
     n, positive = row.get("n"), row.get("n_positive")
     if known(n) and n == 0:
         return "no samples"
@@ -102,19 +123,37 @@ class Patterns:
 
     def short(self, pattern: str) -> str:
         """Return the shorter of what is there and what is not."""
+        if not parse_pattern(pattern) <= set(self.modalities):
+            return pattern
         absent = self.absent(pattern)
         if not absent and len(self.modalities) > 1:
             return "complete case"
         without = f"without {', '.join(absent)}"
         return without if len(without) < len(pattern) else pattern
 
-    def cell(self, pattern: str) -> Cell:
+    def cell(self, pattern: str, *, whole: bool = True) -> Cell:
         """Return a cell with the short name and, where it differs, the pattern as it is written."""
         short = self.short(pattern)
-        return Cell(short, "name", pattern if short != pattern else "")
+        return Cell(short, "name", pattern if whole and short != pattern else "")
+
+    def spoken(self, pattern: str, most: int = 140) -> str:
+        """Return a name of bounded length, for the pointer."""
+        short = self.short(pattern)
+        if len(short) <= most:
+            return short
+        there = sum(self.present(pattern))
+        return f"{short[: most - 30]}… ({there} of {len(self.modalities)} present)"
 
 
 def patterns_of(profile: object, evaluation: object) -> Patterns:
-    """Return the pattern names for a report on both results, either of which may be None."""
+    """Return the pattern names for a report on both results, either of which may be None.
+
+    The modalities that are there most often come first, so that the dots of common patterns line up.
+    """
     met = [r["pattern"] for r in records(profile, "patterns") + records(evaluation, "by_pattern")]
-    return Patterns.of(getattr(profile, "modalities", None) or (), met)
+    rates = {str(r["modality"]): rate_of(r) for r in records(profile, "availability")}
+    named = sorted(
+        getattr(profile, "modalities", None) or (),
+        key=lambda m: -zero(rates.get(str(m))),
+    )
+    return Patterns.of(named, met)

@@ -93,13 +93,17 @@ STRATEGIES: dict[str, tuple[str, str]] = {
     ),
     "intermediate": (
         "Intermediate fusion",
-        "turns each modality into an embedding of equal size and joins those, so that a wide "
-        "modality does not drown a narrow one",
+        (
+            "turns each modality into an embedding of equal size and joins those, so that a wide "
+            "modality does not drown a narrow one"
+        ),
     ),
     "late": (
         "Late fusion",
-        "gives each modality a model of its own and joins the predictions of those that are "
-        "present, so that an absent one leaves the others as they were",
+        (
+            "gives each modality a model of its own and joins the predictions of those that are "
+            "present, so that an absent one leaves the others as they were"
+        ),
     ),
     "attention": (
         "Attention fusion",
@@ -107,10 +111,11 @@ STRATEGIES: dict[str, tuple[str, str]] = {
     ),
 }
 
+# Which removals of modalities are drawn in training.
 MASKING: dict[str, str] = {
-    "deployment": "drawn as the deployment's patterns",
-    "uniform": "every removal equally likely",
-    "curriculum": "from few removals to many as training goes on",
+    "deployment": "matched to deployment",
+    "uniform": "uniform",
+    "curriculum": "curriculum, few removals to many",
 }
 
 

@@ -4,31 +4,16 @@ from __future__ import annotations
 
 _NAMES: dict[str, tuple[str, str]] = {
     "roc_auc": ("AUROC", "higher"),
-    "roc_auc_ovr": ("AUROC (one against rest)", "higher"),
-    "roc_auc_ovo": ("AUROC (one against one)", "higher"),
-    "roc_auc_ovr_weighted": ("AUROC (one against rest, weighted)", "higher"),
     "average_precision": ("AUPRC", "higher"),
     "accuracy": ("Accuracy", "higher"),
     "balanced_accuracy": ("Balanced accuracy", "higher"),
     "f1": ("F1", "higher"),
     "f1_macro": ("F1 (macro)", "higher"),
-    "f1_weighted": ("F1 (weighted)", "higher"),
-    "precision": ("Precision", "higher"),
-    "recall": ("Recall", "higher"),
-    "matthews_corrcoef": ("Matthews correlation", "higher"),
-    "top_k_accuracy": ("Top-k accuracy", "higher"),
     "brier_score": ("Brier score", "lower"),
     "log_loss": ("Log loss", "lower"),
-    "expected_calibration_error": ("Calibration error", "lower"),
+    "rmse": ("RMSE", "lower"),
+    "mae": ("MAE", "lower"),
     "r2": ("R²", "higher"),
-    "explained_variance": ("Explained variance", "higher"),
-    "spearman": ("Spearman correlation", "higher"),
-    "pearson": ("Pearson correlation", "higher"),
-    "mean_absolute_error": ("Mean absolute error", "lower"),
-    "median_absolute_error": ("Median absolute error", "lower"),
-    "mean_squared_error": ("Mean squared error", "lower"),
-    "root_mean_squared_error": ("Root mean squared error", "lower"),
-    "mean_absolute_percentage_error": ("Mean absolute percentage error", "lower"),
 }
 
 
@@ -42,6 +27,18 @@ def metric_name(metric: object) -> str:
     """
     known = _NAMES.get(str(metric))
     return known[0] if known else str(metric)
+
+
+def spoken(requirement: object, metric: object) -> str:
+    """Return a requirement that begins with its metric, with the metric's name for people.
+
+    Examples
+    --------
+    >>> spoken("roc_auc without liver: drop at most 0.02", "roc_auc")
+    'AUROC without liver: drop at most 0.02'
+    """
+    text, name = str(requirement), str(metric)
+    return metric_name(name) + text[len(name) :] if text.startswith(f"{name} ") else text
 
 
 def better(metric: object) -> str:

@@ -21,11 +21,11 @@ def known(value: Any) -> bool:
 
 def _decimals(*values: float) -> int:
     largest = max((abs(float(v)) for v in values if known(v)), default=0.0)
-    if largest >= 1000:
-        return 0
     if largest >= 100:
-        return 1
+        return 0
     if largest >= 10:
+        return 1
+    if largest > 1:
         return 2
     if largest >= 0.001 or largest == 0:
         return 3
@@ -42,31 +42,34 @@ def _write(value: float, decimals: int) -> str:
 
 
 def number(value: Any) -> str:
-    """Write a number: three decimals, fewer for large ones, more for tiny ones.
+    """Write a number: three decimals up to 1, then three significant digits, all before the point.
 
     Examples
     --------
-    >>> number(0.85312), number(1234.5), number(0.00012345), number(float("nan"))
-    ('0.853', '1,234', '0.000123', 'n/a')
+    >>> number(0.85312), number(41.24), number(1234.6), number(0.00012345), number(float("nan"))
+    ('0.853', '41.2', '1,235', '0.000123', 'n/a')
     """
     return _write(value, _decimals(value)) if known(value) else NOT_AVAILABLE
 
 
-def signed(value: Any) -> str:
-    """Write a difference, always with its sign.
+def signed(value: Any, low: Any = None, high: Any = None) -> str:
+    """Write a difference, always with its sign, and its interval where there is one.
 
     Examples
     --------
-    >>> signed(0.0312)
-    '+0.031'
+    >>> signed(0.0312), signed(-0.0312, -0.05, 0.01)
+    ('+0.031', '−0.031 [−0.050, 0.010]')
     """
-    text = number(value)
-    positive = known(value) and float(value) > 0 and text.strip("0.,") != ""
+    text = estimate(value, low, high)
+    shown = text.split(" ", maxsplit=1)[0]
+    positive = known(value) and float(value) > 0 and shown.strip("0.,") != ""
     return f"+{text}" if positive else text
 
 
-def interval(low: Any, high: Any) -> str:
+def interval(low: Any, high: Any, *beside: Any) -> str:
     """Write the two ends of an interval, or nothing where there is none.
+
+    What stands `beside` it has a say in the number of decimals.
 
     Examples
     --------
@@ -75,7 +78,7 @@ def interval(low: Any, high: Any) -> str:
     """
     if not (known(low) and known(high)):
         return ""
-    decimals = _decimals(low, high)
+    decimals = _decimals(low, high, *beside)
     return f"[{_write(low, decimals)}, {_write(high, decimals)}]"
 
 
@@ -91,7 +94,8 @@ def estimate(value: Any, low: Any = None, high: Any = None, *, reason: str = "")
     """
     if not known(value):
         return f"{NOT_AVAILABLE}: {reason}" if reason else NOT_AVAILABLE
-    return f"{number(value)} {interval(low, high)}".strip()
+    ends = interval(low, high, value)
+    return f"{_write(value, _decimals(value, low, high))} {ends}" if ends else number(value)
 
 
 def percent(value: Any) -> str:
@@ -113,9 +117,20 @@ def percent_interval(value: Any, low: Any, high: Any) -> str:
     >>> percent_interval(0.2961, 0.288, 0.3043)
     '29.6% [28.8, 30.4]'
     """
-    if not (known(value) and known(low) and known(high)):
+    if not (known(value) and known(low) and known(high)) or low == high:
         return percent(value)
     return f"{percent(value)} [{_percent_digits(low)}, {_percent_digits(high)}]"
+
+
+def percent_short(value: Any) -> str:
+    """Write a share without decimals that say nothing: for axes and thresholds.
+
+    Examples
+    --------
+    >>> percent_short(0.9), percent_short(0.025)
+    ('90%', '2.5%')
+    """
+    return percent(value).replace(".0%", "%")
 
 
 def _percent_digits(value: Any) -> str:

@@ -12,9 +12,12 @@ from fusewise.report.glossary import TERMS
 
 # [[term]], [[shown|term]], {value}, ** (bold on and off)
 _TOKEN = re.compile(r"\[\[(?P<term>[^\]]+)\]\]|\{(?P<value>\w+)\}|(?P<bold>\*\*)")
-_MARKDOWN = re.compile(r"([\\`*_\[\]<>|#])")
-# Long runs of names joined by these may break after them.
-_BREAKS = re.compile(r"([+_/.,;:-])")
+# An interval and an underscore inside a word mean nothing to Markdown, and read better bare.
+_MARKDOWN = re.compile(
+    r"(?P<bare>\[[\d.,%\N{MINUS SIGN} ]+\](?!\()|(?<=\w)_(?=\w))|(?P<mark>[\\`*_\[\]<>|#~])"
+)
+# Names joined by these may break after them; in very long texts only where names are joined.
+_BREAKS, _JOINTS = re.compile(r"([+_/-])"), re.compile(r"(\+)")
 
 
 def slug(name: str) -> str:
@@ -33,21 +36,18 @@ def escape_markdown(text: object) -> str:
 
     Examples
     --------
-    >>> print(escape_markdown("a|b <script>"))
-    a\|b \<script\>
+    >>> print(escape_markdown("a|b <script> blood_gas [0.1, 0.2]"))
+    a\|b \<script\> blood_gas [0.1, 0.2]
     """
-    return _MARKDOWN.sub(r"\\\1", " ".join(str(text).split()))
+    line = " ".join(str(text).split())
+    return _MARKDOWN.sub(lambda m: m["bare"] or f"\\{m['mark']}", line)
 
 
 def breakable(text: object) -> Markup:
     """Return escaped HTML that may break after joining characters, so that long names wrap."""
-    parts = _BREAKS.split(str(text))
-    out = Markup("")
-    for part in parts:
-        out += escape(part)
-        if _BREAKS.fullmatch(part):
-            out += Markup("<wbr>")
-    return out
+    breaks = _BREAKS if len(str(text)) <= 120 else _JOINTS
+    # Escaping leaves these characters alone.
+    return Markup(breaks.sub(r"\1<wbr>", str(escape(str(text)))))
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,15 @@ from fusewise.report.plots.rows import Frame, Row, draw_rows
 from fusewise.report.plots.scale import around
 
 
-def draw_drops(rows: Sequence[Row], *, axis: str, label: str, width: float) -> Markup:
+def draw_drops(rows: Sequence[Row], *, axis: str, label: str, head: str, width: float) -> Markup:
     """Draw one row per difference against a line at zero.
 
     Parameters
     ----------
     rows : sequence of Row
         `right` holds the difference and the number of samples.
-    axis, label : str
-        The axis title, and what the drawing shows.
+    axis, label, head : str
+        The axis title, what the drawing shows, and the title of the column of differences.
     width : float
         Inner width in pixels.
     """
@@ -27,8 +27,8 @@ def draw_drops(rows: Sequence[Row], *, axis: str, label: str, width: float) -> M
         label=label,
         limits=around(ends, include=0.0),
         axis=axis,
-        heads=(("difference", 76.0), ("n", 70.0 if width > 600 else 54.0)),
+        heads=((head, 72.0), ("n", 64.0 if width > 600 else 50.0)),
         references=((0.0, "zero"),),
-        label_share=0.36,
+        label_share=0.34,
     )
     return draw_rows(rows, frame, width=width)

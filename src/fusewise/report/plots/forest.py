@@ -14,6 +14,7 @@ def draw_forest(
     rows: Sequence[Row],
     *,
     metric: str,
+    heads: Sequence[str],
     names: tuple[str, ...] = (),
     overall: float | None = None,
     width: float,
@@ -23,9 +24,11 @@ def draw_forest(
     Parameters
     ----------
     rows : sequence of Row
-        `right` holds the first estimate and the number of samples.
+        `right` holds one text per head; the last is the number of samples.
     metric : str
         The axis title.
+    heads : sequence of str
+        Titles of the columns of text; where there is little room only the last is drawn.
     names : tuple of str
         The modalities, where patterns are drawn as dots; else their labels are written.
     overall : float, optional
@@ -34,19 +37,19 @@ def draw_forest(
         Inner width in pixels.
     """
     ends = [v for row in rows for m in row.marks for v in (m.value, m.low, m.high)]
-    heads = (("estimate", 62.0), ("n", 74.0)) if width > 600 else (("n", 62.0),)
-    shown = [r if width > 600 else _only_n(r) for r in rows]
+    roomy = width > 600
+    shown = tuple((h, 68.0 if h != heads[-1] else 58.0) for h in (heads if roomy else heads[-1:]))
+    lines = [
+        Row(r.label, r.marks, r.right[-len(shown) :], r.title, r.present, r.remark, r.quiet)
+        for r in rows
+    ]
     frame = Frame(
         label=f"{metric} of each availability pattern with its interval",
         limits=around(ends, include=overall),
         axis=metric,
-        heads=heads,
+        heads=shown,
         references=((overall, "overall"),) if overall is not None else (),
         names=names,
         label_share=0.36,
     )
-    return draw_rows(shown, frame, width=width)
-
-
-def _only_n(row: Row) -> Row:
-    return Row(row.label, row.marks, row.right[-1:], row.title, row.present, row.remark, row.quiet)
+    return draw_rows(lines, frame, width=width)

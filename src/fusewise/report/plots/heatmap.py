@@ -51,8 +51,14 @@ def draw_heatmap(
     for i in range(1, n):
         y = _TOP + cell * (i - 1)
         if cell >= 8:
-            svg.add("text", fit(names[i], left - 8, 11), x=left - 6, y=y + cell / 2 + 4,
-                    class_="tick end", title=names[i])
+            svg.add(
+                "text",
+                fit(names[i], left - 8, 11),
+                x=left - 6,
+                y=y + cell / 2 + 4,
+                class_="tick end",
+                title=names[i],
+            )
         for j in range(i):
             value = values(i, j)
             if known(value):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from fusewise.report.numbers import percent
+from fusewise.report.numbers import percent, percent_short
 from fusewise.report.plots.rows import Frame, Mark, Row, draw_rows
 
 
@@ -36,7 +36,7 @@ def draw_rates(
         spoken = ", ".join(f"{what} {percent(m.value)}" for what, m in found if m is not None)
         right = tuple(texts) if both else (texts[-1],)
         rows.append(Row(name, marks, right, title=f"{name}: {spoken}"))
-    size = 76.0 if width > 600 else 60.0
+    size = 76.0 if width > 600 else 67.0
     heads = (("training", size), ("deployment", size)) if both else (("rate", size),)
     frame = Frame(
         label="Rate at which each modality is available, with its interval",
@@ -44,6 +44,6 @@ def draw_rates(
         axis="available",
         heads=heads,
         references=((limit, "limit"),) if limit is not None else (),
-        tick=lambda value, _: percent(value),
+        tick=lambda value, _: percent_short(value),
     )
     return draw_rows(rows, frame, width=width)

@@ -79,7 +79,7 @@ def draw_rows(rows: Sequence[Row], frame: Frame, *, width: float) -> Markup:
         widest = max((text_width(r.label) for r in rows), default=0.0)
         left = min(widest, frame.label_share * width) + 14
     right = sum(w for _, w in frame.heads)
-    top = _head_height(frame, dot)
+    top = _head_height(frame)
     bottom = top + ROW * len(rows)
     svg = Svg(width, bottom + 40, frame.label)
     scale = Scale(*frame.limits, left + 6, width - right - 12)
@@ -103,7 +103,7 @@ def draw_rows(rows: Sequence[Row], frame: Frame, *, width: float) -> Markup:
     return svg.markup()
 
 
-def _head_height(frame: Frame, dot: float) -> float:
+def _head_height(frame: Frame) -> float:
     if not frame.names:
         return 24.0
     longest = max(text_width(fit(n, 110, 11), 11) for n in frame.names)
@@ -146,10 +146,10 @@ def _row(
 def _strip(svg: Svg, present: Sequence[bool], *, y: float, dot: float) -> None:
     centres = [(10 + dot * (i + 0.5), y) for i in range(len(present))]
     size = "small-dots" if dot < 12 else "dots"
-    svg.dots([c for c, p in zip(centres, present, strict=True) if not p], f"{size} off")
     there = [c for c, p in zip(centres, present, strict=True) if p]
     if len(there) > 1:
         svg.line(there[0][0], y, there[-1][0], y, "rail")
+    svg.dots([c for c, p in zip(centres, present, strict=True) if not p], f"{size} off")
     svg.dots(there, f"{size} on")
 
 

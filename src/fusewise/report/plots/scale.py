@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from fusewise.report.numbers import MINUS, known
 
@@ -38,10 +39,16 @@ class Scale:
         if self.log:
             powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
             values = [10.0**p for p in powers if self.low <= 10.0**p <= self.high]
+            if len(values) <= about / 2:
+                finer = [f * 10.0**p for p in powers for f in (1, 2, 5)]
+                return [v for v in finer if self.low <= v <= self.high]
             return values[:: max(1, math.ceil(len(values) / max(about, 2)))]
-        step = _round_step((self.high - self.low) / max(about, 1))
-        first = math.ceil(self.low / step - 1e-9)
-        last = math.floor(self.high / step + 1e-9)
+        for wanted in (about, 2 * about, 4 * about):
+            step = _round_step((self.high - self.low) / max(wanted, 1))
+            first = math.ceil(self.low / step - 1e-9)
+            last = math.floor(self.high / step + 1e-9)
+            if last - first >= 2:
+                break
         return [round(i * step, 10) + 0.0 for i in range(first, last + 1)]
 
 
@@ -78,11 +85,10 @@ def tick_label(value: float, step_of: list[float]) -> str:
     >>> tick_label(0.5, [0.5, 0.6]), tick_label(-0.02, [-0.02, 0.0]), tick_label(2000, [0, 2000])
     ('0.5', '−0.02', '2k')
     """
-    if abs(value) >= 1000:
-        for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-            if abs(value) >= size:
-                return f"{value / size:.4g}{letter}".replace("-", MINUS)
-    steps = [abs(b - a) for a, b in zip(step_of, step_of[1:], strict=False)]
+    steps = [abs(b - a) for a, b in pairwise(step_of)]
     step = min(steps, default=abs(value)) or 1.0
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size and step >= size / 2:
+            return f"{value / size:.4g}{letter}".replace("-", MINUS)
     decimals = next((d for d in range(7) if abs(round(step, d) - step) < 1e-9), 7)
-    return f"{value:.{decimals}f}".replace("-", MINUS)
+    return f"{value:,.{decimals}f}".replace("-", MINUS)

@@ -38,7 +38,7 @@ def fit(text: str, width: float, size: float = 12) -> str:
     >>> fit("imaging", 200), fit("a_very_long_modality_name", 60)
     ('imaging', 'a_ver…name')
     """
-    if text_width(text, size) <= width:
+    if text_width(text, size) <= width + 0.5:
         return text
     for kept in range(len(text) - 1, 1, -1):
         short = f"{text[: (kept + 1) // 2]}…{text[len(text) - kept // 2 :]}"
@@ -74,7 +74,9 @@ class Svg:
         self.width, self.height, self.label = width, height, label
         self._parts: list[str] = []
 
-    def add(self, tag: str, text: object = None, *, title: object = None, **attributes: Any) -> None:
+    def add(
+        self, tag: str, text: object = None, *, title: object = None, **attributes: Any
+    ) -> None:
         """Add an element; `class_` and `font_size` are written ``class`` and ``font-size``."""
         start = f"<{tag}{self._attributes(attributes)}"
         inner = f"<title>{escape(str(title))}</title>" if title else ""
@@ -93,8 +95,12 @@ class Svg:
     def line(self, x1: float, y1: float, x2: float, y2: float, class_: str) -> None:
         """Add a straight line."""
         d = f"M{coordinate(x1)} {coordinate(y1)}"
-        d += f"H{coordinate(x2)}" if y1 == y2 else f"V{coordinate(y2)}" if x1 == x2 else (
-            f"L{coordinate(x2)} {coordinate(y2)}"
+        d += (
+            f"H{coordinate(x2)}"
+            if y1 == y2
+            else f"V{coordinate(y2)}"
+            if x1 == x2
+            else (f"L{coordinate(x2)} {coordinate(y2)}")
         )
         self.add("path", d=d, class_=class_)
 
@@ -108,7 +114,7 @@ class Svg:
         """The drawing as markup that is safe to put into a page."""
         w, h = coordinate(self.width), coordinate(self.height)
         body = "".join(self._parts)
-        return Markup(  # noqa: S704 - every attribute and text above is escaped
+        return Markup(  # every attribute and text above is escaped
             f'<svg viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img" '
             f'aria-label="{escape(self.label)}">{body}</svg>'
         )

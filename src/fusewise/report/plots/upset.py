@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from fusewise.report.numbers import known, percent
+from fusewise.report.numbers import known, percent, percent_short
 from fusewise.report.plots.scale import Scale
 from fusewise.report.plots.svg import Svg, coordinate, fit, text_width
 
@@ -62,7 +62,7 @@ def draw_upset(
     scale = Scale(0.0, highest * 1.04 or 1.0, base, top)
     for value in scale.ticks(4):
         svg.line(left - 4, scale(value), width, scale(value), "grid")
-        svg.add("text", percent(value), x=left - 8, y=scale(value) + 4, class_="tick end")
+        svg.add("text", percent_short(value), x=left - 8, y=scale(value) + 4, class_="tick end")
     _names(svg, names, rates, left=left, base=base, gauge=gauge)
     for i, bar in enumerate(drawn):
         _column(svg, bar, x=left + step * (i + 0.5), step=step, base=base, scale=scale)
@@ -81,7 +81,13 @@ def fitting(room: float, column: float) -> int:
 
 
 def _names(
-    svg: Svg, names: Sequence[str], rates: Sequence[float], *, left: float, base: float, gauge: float
+    svg: Svg,
+    names: Sequence[str],
+    rates: Sequence[float],
+    *,
+    left: float,
+    base: float,
+    gauge: float,
 ) -> None:
     for i, (name, rate) in enumerate(zip(names, rates, strict=True)):
         y = base + 12 + _ROW * (i + 0.5)
@@ -102,9 +108,7 @@ def _names(
             )
 
 
-def _column(
-    svg: Svg, bar: PatternBar, *, x: float, step: float, base: float, scale: Scale
-) -> None:
+def _column(svg: Svg, bar: PatternBar, *, x: float, step: float, base: float, scale: Scale) -> None:
     spoken = [f"deployment {percent(bar.deployment)}"] if known(bar.deployment) else []
     spoken += [f"training {percent(bar.training)}"] if known(bar.training) else []
     title = f"{bar.label}: {', '.join(spoken)}{' (never seen in training)' if bar.unseen else ''}"
@@ -112,7 +116,9 @@ def _column(
         svg.add("rect", x=x - step / 2, y=0, width=step, height=svg.height, class_="hit")
         half = min(step * 0.34, 11.0)
         main, aside = (
-            (bar.deployment, bar.training) if known(bar.deployment) else (bar.training, float("nan"))
+            (bar.deployment, bar.training)
+            if known(bar.deployment)
+            else (bar.training, float("nan"))
         )
         series = "s-a" if known(bar.deployment) else "s-t"
         if known(main):
@@ -130,13 +136,16 @@ def _column(
                 svg.add("text", percent(main), x=x, y=y - 5, class_="tick mid")
         if known(aside):
             y = scale(aside)
-            svg.add("path", d=f"M{coordinate(x - half - 2.5)} {coordinate(y)}h{coordinate(2 * half + 5)}",
-                    class_="level")
+            svg.add(
+                "path",
+                d=f"M{coordinate(x - half - 2.5)} {coordinate(y)}h{coordinate(2 * half + 5)}",
+                class_="level",
+            )
         centres = [(x, base + 12 + _ROW * (i + 0.5)) for i in range(len(bar.present))]
         size = "dots" if step >= 15 else "small-dots"
         off = [c for c, p in zip(centres, bar.present, strict=True) if not p]
         there = [c for c, p in zip(centres, bar.present, strict=True) if p]
-        svg.dots(off, f"{size} off")
         if len(there) > 1:
             svg.line(x, there[0][1], x, there[-1][1], "rail")
+        svg.dots(off, f"{size} off")
         svg.dots(there, f"{size} on")

@@ -35,21 +35,35 @@ def draw_widths(rows: Sequence[tuple[str, float, float]], *, width: float) -> Ma
     for value in scale.ticks(6):
         svg.line(scale(value), top, scale(value), bottom, "grid")
         svg.add("text", count(value), x=scale(value), y=bottom + 15, class_="tick mid")
-    svg.add("text", "dimensions (log scale)", x=(scale.start + scale.end) / 2, y=bottom + 31,
-            class_="axis mid")
+    svg.add(
+        "text",
+        "dimensions (log scale)",
+        x=(scale.start + scale.end) / 2,
+        y=bottom + 31,
+        class_="axis mid",
+    )
     for i, (name, columns, effective) in enumerate(rows):
         y = top + _ROW * (i + 0.5)
-        with svg.group(title=f"{name}: {count(columns)} columns, effective {_effective(effective)}"):
+        with svg.group(
+            title=f"{name}: {count(columns)} columns, effective {_effective(effective)}"
+        ):
             svg.add("rect", x=0, y=y - _ROW / 2, width=width, height=_ROW, class_="hit")
             svg.add("text", fit(name, left - 14), x=left - 8, y=y + 4, class_="name end")
             for value, class_, thick in ((columns, "pale", 14.0), (effective, "fill s-a", 6.0)):
                 if known(value) and value > 0:
-                    svg.add("rect", x=scale.start, y=y - thick / 2, height=thick, rx=1.5,
-                            width=max(scale(value) - scale.start, 1.5), class_=class_)
+                    svg.add(
+                        "rect",
+                        x=scale.start,
+                        y=y - thick / 2,
+                        height=thick,
+                        rx=1.5,
+                        width=max(scale(value) - scale.start, 1.5),
+                        class_=class_,
+                    )
             svg.add("text", count(columns), x=width - right / 2, y=y + 4, class_="value end")
             svg.add("text", _effective(effective), x=width - 4, y=y + 4, class_="value end")
     return svg.markup()
 
 
 def _effective(value: float) -> str:
-    return number(round(value, 1)).removesuffix("00") if known(value) and value < 100 else count(value)
+    return number(value) if known(value) else count(value)

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from fusewise.report.blocks import Figure, Gallery, Notice, Prose, Section, Table
-from fusewise.report.frames import Patterns, Record, cells, columns, records
-from fusewise.report.numbers import count, known, number, percent, percent_interval, plural
-from fusewise.report.plots.heatmap import draw_heatmap
+from fusewise.report.blocks import Figure, Notice, Prose, Section, Table
+from fusewise.report.frames import Patterns, Record, cells, columns, flag, rate_of, records, zero
+from fusewise.report.numbers import (
+    MINUS,
+    count,
+    known,
+    percent,
+    percent_interval,
+    percent_short,
+    plural,
+)
 from fusewise.report.plots.rates import draw_rates
 from fusewise.report.plots.rows import Mark
 from fusewise.report.plots.upset import PatternBar, draw_upset
-from fusewise.report.sections.sizes import NARROW, SMALL, WIDE
-from fusewise.report.text import Text, quote, say
+from fusewise.report.sections.copresence import copresence_blocks
+from fusewise.report.sections.sizes import NARROW, WIDE
+from fusewise.report.text import Text, say
 
 NAN = float("nan")
 _SOURCE = {
@@ -21,7 +29,7 @@ _SOURCE = {
     "patterns": "declared patterns",
     "training": "the declaration that it looks like training",
 }
-_TRAINING, _DEPLOYMENT = ("s-t ring", "training"), ("s-a", "deployment")
+_TRAINING, _DEPLOYMENT = ("s-t ring", "in training"), ("s-a", "in deployment")
 
 
 def availability_section(profile: Any, recommendation: Any, names: Patterns) -> Section | None:
@@ -29,7 +37,11 @@ def availability_section(profile: Any, recommendation: Any, names: Patterns) -> 
     if profile is None:
         return None
     blocks: list[Any] = []
-    for part in (_rates(profile, recommendation), _patterns(profile, names), _together(profile)):
+    for part in (
+        _rates(profile, recommendation),
+        _patterns(profile, names),
+        copresence_blocks(profile),
+    ):
         blocks.extend(part)
     return Section("availability", "Availability", _lead(profile), tuple(blocks))
 
@@ -52,7 +64,9 @@ def _rates(profile: Any, recommendation: Any) -> list[Any]:
     rows = records(profile, "availability")
     if not rows:
         return []
-    rows = sorted(rows, key=lambda r: (_rate(r) if known(_rate(r)) else 2.0, str(r["modality"])))
+    rows = sorted(
+        rows, key=lambda r: (rate_of(r) if known(rate_of(r)) else 2.0, str(r["modality"]))
+    )
     declared = any(known(r.get("rate")) for r in rows)
     marks = [
         (
@@ -63,13 +77,14 @@ def _rates(profile: Any, recommendation: Any) -> list[Any]:
         for r in rows
     ]
     limit = _limit(recommendation)
-    legend = (_TRAINING, _DEPLOYMENT) if declared else (_TRAINING,)
+    legend: tuple[tuple[str, str], ...] = (_TRAINING, _DEPLOYMENT) if declared else (_TRAINING,)
     if limit is not None:
-        legend += (("rule-limit", f"threshold {percent(limit)}"),)
+        legend += (("rule-limit", f"threshold {percent_short(limit)}"),)
     rarest = rows[0]
     note = say(
-        "Rarest: **{name}**, there for {rate}.",
+        "Rarest: **{name}**, there for {rate} of {what}.",
         name=rarest["modality"],
+        what="requests" if declared else "training samples",
         rate=_shown(rarest) if declared else percent(rarest.get("rate_train")),
     )
     figure = Figure(
@@ -99,15 +114,13 @@ def _limit(recommendation: Any) -> float | None:
     return None
 
 
-def _rate(row: Record) -> float:
-    return float(row["rate"] if known(row.get("rate")) else row.get("rate_train", NAN))
-
-
 def _shown(row: Record) -> str:
     return percent_interval(row.get("rate"), row.get("low"), row.get("high"))
 
 
-def _mark(row: Record, value: str, low: str, high: str, series: str, *, hollow: bool) -> Mark | None:
+def _mark(
+    row: Record, value: str, low: str, high: str, series: str, *, hollow: bool
+) -> Mark | None:
     if not known(row.get(value)):
         return None
     return Mark(row[value], row.get(low, NAN), row.get(high, NAN), series, hollow)
@@ -124,8 +137,13 @@ def _rate_table(rows: list[Record]) -> Table:
         )
         for r in rows
     )
-    heads = columns("modality", "n with it in training", "rate in training", "n in deployment",
-                    "rate in deployment")
+    heads = columns(
+        "modality",
+        "n with it in training",
+        "rate in training",
+        "n in deployment",
+        "rate in deployment",
+    )
     return Table(heads, body, say("Rates as a table"))
 
 
@@ -153,33 +171,35 @@ def _patterns(profile: Any, names: Patterns) -> list[Any]:
         return []
     declared = any(known(r.get("share_deployment")) for r in rows)
     first, second = ("share_deployment", "share_train")[:: 1 if declared else -1]
-    rows = sorted(rows, key=lambda r: (-_zero(r.get(first)), -_zero(r.get(second)), str(r["pattern"])))
+    rows = sorted(
+        rows, key=lambda r: (-zero(r.get(first)), -zero(r.get(second)), str(r["pattern"]))
+    )
     bars = [
         PatternBar(
-            names.short(str(r["pattern"])),
+            names.spoken(str(r["pattern"])),
             float(r.get("share_deployment", NAN)),
             float(r.get("share_train", NAN)),
             names.present(str(r["pattern"])),
-            bool(r.get("unseen", False)),
+            flag(r, "unseen"),
         )
         for r in rows
     ]
-    by_name = {str(r["modality"]): _rate(r) for r in records(profile, "availability")}
+    by_name = {str(r["modality"]): rate_of(r) for r in records(profile, "availability")}
     rates = [by_name.get(m, NAN) for m in names.modalities]
-    order = sorted(range(len(rates)), key=lambda i: -_zero(rates[i]))
+    order = sorted(range(len(rates)), key=lambda i: -zero(rates[i]))
     bars = [
         PatternBar(b.label, b.deployment, b.training, tuple(b.present[i] for i in order), b.unseen)
         for b in bars
     ]
     shown = [names.modalities[i] for i in order], [rates[i] for i in order]
-    unseen = [r for r in rows if bool(r.get("unseen", False))]
+    unseen = [r for r in rows if flag(r, "unseen")]
     legend: tuple[tuple[str, str], ...] = (("s-t", "share in training"),)
     if declared:
         legend = (("s-a", "share in deployment"), ("rule-level", "share in training"))
         legend += (("s-b", "never seen in training"),) if unseen else ()
     note = say(
         "Each column is one [[availability pattern]], most frequent first: filled dots are present. "
-        "There are {n}; those that do not fit are in the table.",
+        "{n} in all; those that do not fit are in the table.",
         n=plural(len(rows), "pattern"),
     )
     figure = Figure(
@@ -193,10 +213,6 @@ def _patterns(profile: Any, names: Patterns) -> list[Any]:
     return [figure, *_unseen(unseen, names)]
 
 
-def _zero(value: Any) -> float:
-    return float(value) if known(value) else 0.0
-
-
 def _pattern_table(rows: list[Record], names: Patterns) -> Table:
     body = tuple(
         cells(
@@ -205,79 +221,30 @@ def _pattern_table(rows: list[Record], names: Patterns) -> Table:
             percent(r.get("share_train")),
             count(r.get("n_deployment")),
             percent(r.get("share_deployment")),
-            "unseen" if r.get("unseen") else "",
+            "unseen" if flag(r, "unseen") else "",
         )
         for r in rows
     )
     heads = columns("pattern", "n in training", "share", "n in deployment", "share", "in training")
-    return Table(heads, body, say("All {n} as a table", n=plural(len(rows), "pattern")))
+    return Table(heads, body, say("{n} as a table", n=plural(len(rows), "pattern")))
 
 
 def _unseen(rows: list[Record], names: Patterns) -> list[Any]:
     if not rows:
         return []
-    share = sum(_zero(r.get("share_deployment")) for r in rows)
+    share = sum(zero(r.get("share_deployment")) for r in rows)
     title = say(
         "{n} in deployment, {share} of requests, that training never saw",
         n=plural(len(rows), "pattern"),
         share=percent(share),
     )
     items = tuple(
-        say("{name} ({share})", name=names.short(str(r["pattern"])),
-            share=percent(r.get("share_deployment")))
+        say(
+            "{name} ({share})",
+            name=names.spoken(str(r["pattern"])),
+            share=percent(r.get("share_deployment")),
+        )
         for r in rows[:6]
     )
     more = (say("and {n} more in the table", n=len(rows) - 6),) if len(rows) > 6 else ()
     return [Notice("warn", title, items + more)]
-
-
-def _together(profile: Any) -> list[Any]:
-    rows = records(profile, "copresence")
-    modalities = tuple(str(m) for m in getattr(profile, "modalities", ()))
-    if not rows or len(modalities) < 2:
-        return []
-    pairs: dict[tuple[str, str], Record] = {}
-    for r in rows:
-        pairs[str(r["modality"]), str(r["other"])] = r
-        pairs.setdefault((str(r["other"]), str(r["modality"])), r)
-
-    def reader(column: str) -> Any:
-        return lambda i, j: pairs.get((modalities[i], modalities[j]), {}).get(column, NAN)
-
-    def two_digits(value: float) -> str:
-        return number(round(float(value), 2))[: -1 if abs(value) < 10 else None]
-
-    def whole(value: float) -> str:
-        return f"{100 * value:.0f}%"
-
-    width = SMALL if len(modalities) <= 14 else NARROW
-    both = draw_heatmap(modalities, reader("both"), width=width, show=whole,
-                        label="Share of samples that have both modalities")
-    phi = draw_heatmap(modalities, reader("phi"), width=width, show=two_digits, diverging=True,
-                       label="Correlation of the presence of two modalities")
-    tables = tuple(
-        _matrix(modalities, reader(column), show, caption)
-        for column, show, caption in (
-            ("both", whole, say("Shares of both as a table")),
-            ("phi", two_digits, say("Correlations as a table")),
-        )
-    )
-    note = say(
-        "Left, how often two modalities come together, in percent; right, [[phi]]: whether they "
-        "come and go together. A group that shares one fate counts as one when it is absent."
-    )
-    items = (("Both present (%)", both), ("Presence correlated (phi)", phi))
-    return [Gallery(say("Co-presence"), items, (), note, tables)]
-
-
-def _matrix(modalities: tuple[str, ...], values: Any, show: Any, caption: Text) -> Table:
-    body = tuple(
-        cells(name, *(_pair(values, show, i, j) for j in range(len(modalities))))
-        for i, name in enumerate(modalities)
-    )
-    return Table(columns("modality", *modalities), body, caption)
-
-
-def _pair(values: Any, show: Any, i: int, j: int) -> str:
-    value = values(i, j)
-    return show(value) if i != j and known(value) else ""

@@ -13,7 +13,7 @@ from fusewise.report.plots.reliability import Bin, draw_reliability
 from fusewise.report.sections.sizes import SMALL, TINY
 from fusewise.report.text import say
 
-MOST = 8
+MOST = 6
 _WHOLE = ("(all)", "all", "", "overall", "pooled")
 
 
@@ -25,29 +25,33 @@ def calibration_section(evaluation: Any, names: Patterns) -> Section | None:
     groups: dict[tuple[str, str], list[Record]] = {}
     for r in rows:
         groups.setdefault((str(r.get("view") or ""), _pattern(r)), []).append(r)
-    order = sorted(groups, key=lambda key: (key[1] not in _WHOLE, -_size(groups[key]), key))
+    order = sorted(
+        groups,
+        key=lambda key: (key[1] not in _WHOLE, key[0] == "withheld", -_size(groups[key]), key),
+    )
     first, others = order[0], order[1 : 1 + MOST]
     whole = first[1] in _WHOLE
-    title = say("All test samples") if whole else say("{p}", p=names.short(first[1]))
-    items = (("", _draw(groups[first], title.plain, SMALL)),)
-    blocks: list[Any] = [
+    large = "all test samples" if whole else names.spoken(first[1], 60)
+    items = [(large, _draw(groups[first], large, SMALL))]
+    items += [(_name(key, names), _draw(groups[key], _name(key, names), TINY)) for key in others]
+    blocks = (
         Gallery(
-            title,
-            items,
+            say("Predicted against what came true"),
+            tuple(items),
             (("s-a", "bins with intervals"), ("rule-zero", "perfect calibration")),
-            say("On the dashed line, what was predicted came true as often as predicted. Below it, "
-                "risks are overstated. The strip at the foot shows where the samples are."),
+            say(
+                "On the dashed line, what was predicted came true as often as predicted. Below it, "
+                "risks are overstated. The strip at the foot shows where the samples are."
+            ),
             (_table(order, groups, names),),
-        )
-    ]
-    if others:
-        small = tuple((_name(key, names), _draw(groups[key], _name(key, names), TINY)) for key in others)
-        blocks.append(Gallery(say("By pattern"), small))
+            led=True,
+        ),
+    )
     lead = say(
         "[[Calibration|calibration]]: among samples that were given a risk of 20 %, one in five "
         "should turn out positive. Decisions by threshold need this to hold in each pattern."
     )
-    return Section("calibration", "Calibration", lead, tuple(blocks))
+    return Section("calibration", "Calibration", lead, blocks)
 
 
 def _pattern(row: Record) -> str:
@@ -61,7 +65,7 @@ def _size(rows: list[Record]) -> float:
 
 def _name(key: tuple[str, str], names: Patterns) -> str:
     view, pattern = key
-    shown = "all" if pattern in _WHOLE else names.short(pattern)
+    shown = "all" if pattern in _WHOLE else names.spoken(pattern, 60)
     return f"{shown} ({view})" if view and view != "natural" else shown
 
 

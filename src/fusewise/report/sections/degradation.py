@@ -6,24 +6,26 @@ import re
 from typing import Any
 
 from fusewise.report.blocks import Figure, Heading, Prose, Section, Table
-from fusewise.report.frames import Record, cells, columns, metrics_of, pick, records
+from fusewise.report.frames import (
+    Record,
+    cells,
+    columns,
+    flag,
+    metrics_of,
+    pick,
+    records,
+    remark,
+    zero,
+)
 from fusewise.report.metrics import better, metric_name
-from fusewise.report.numbers import count, estimate, interval, known, number, percent, signed
-from fusewise.report.plots.curve import Curve, Point, draw_curve
+from fusewise.report.numbers import count, estimate, known, number, percent_short, plain, signed
+from fusewise.report.plots.curve import Point, draw_curve
 from fusewise.report.plots.drops import draw_drops
 from fusewise.report.plots.rows import Mark, Row
 from fusewise.report.sections.sizes import NARROW, WIDE
 from fusewise.report.text import say
 
-NAN = float("nan")
-_RANDOM = re.compile(r"^(k\s*=|\d|random|none|\(none\)|nothing)")
-_BASELINES = {
-    "late": "late fusion",
-    "best_single": "best single modality",
-    "single": "best single modality",
-    "presence_only": "presence only",
-    "presence": "presence only",
-}
+_RANDOM = re.compile(r"k=[\d.]+(e[+-]?\d+)?")
 
 
 def degradation_section(evaluation: Any) -> Section | None:
@@ -44,62 +46,79 @@ def degradation_section(evaluation: Any) -> Section | None:
         blocks.extend(_baselines(baselines, metrics_of(evaluation)))
     lead = say(
         "The [[degradation curve]] follows the same samples as modalities are taken away from them, "
-        "so what falls is the model's doing; the bars below say which modality it leans on."
+        "so what falls is the model's doing; the rows below it say which modality it leans on."
     )
     return Section("degradation", "Degradation and baselines", lead, tuple(blocks))
 
 
 def _random(row: Record) -> bool:
-    return bool(_RANDOM.match(str(row["withheld"]).strip().lower()))
+    return bool(_RANDOM.fullmatch(str(row["withheld"])))
 
 
 def _curve(rows: list[Record], metric: str, *, folded: bool) -> Figure:
-    rows = sorted(rows, key=lambda r: float(r["n_withheld"]))
+    rows = sorted(rows, key=lambda r: float(r["rate"]))
     shown = metric_name(metric)
-    points = tuple(Point(float(r["n_withheld"]), r["estimate"], r["low"], r["high"]) for r in rows)
-    curves = [Curve("model", "a", points)]
-    axis = "modalities withheld at random"
+    points = tuple(
+        Point(
+            float(r["rate"]),
+            r["estimate"],
+            r["low"],
+            r["high"],
+            f"{percent_short(r['rate'])} withheld, n = {count(r.get('n'))}",
+        )
+        for r in rows
+    )
     body = tuple(
         cells(
-            number(r["n_withheld"]) if r["n_withheld"] % 1 else count(r["n_withheld"]),
-            percent(r.get("rate")),
+            percent_short(r["rate"]),
+            plain(r.get("n_withheld")),
             count(r.get("n")),
-            estimate(r["estimate"], r["low"], r["high"]),
+            estimate(r["estimate"], r["low"], r["high"], reason=str(r.get("note") or "")),
             estimate(r.get("drop"), r.get("drop_low"), r.get("drop_high")),
         )
         for r in rows
     )
-    heads = columns("withheld", "share of modalities", "n", shown, "drop", text=0)
+    heads = columns("share withheld", "modalities", "n", shown, "loss", text=0)
     way = better(metric)
+    note = say(
+        "{way}Modalities are withheld at random from every sample; samples left with none are out "
+        "of both sides of each comparison.",
+        way=f"{way.capitalize()}. " if way else "",
+    )
+    axis = "share of the modalities withheld at random"
     return Figure(
         say("{metric} as modalities are withheld", metric=shown),
-        draw_curve(curves, metric=shown, axis=axis, width=WIDE),
-        draw_curve(curves, metric=shown, axis=axis, width=NARROW, height=270),
+        draw_curve(points, metric=shown, axis=axis, width=WIDE),
+        draw_curve(points, metric=shown, axis=axis, width=NARROW, height=270),
         (("s-a", "estimate and interval"),),
-        say("{way}.", way=way.capitalize()) if way else None,
+        note,
         (Table(heads, body, say("The curve as a table")),),
         folded=folded,
     )
 
 
 def _drops(rows: list[Record], metric: str, *, folded: bool) -> Figure:
-    rows = sorted(rows, key=lambda r: (-_zero(r.get("drop")), str(r["withheld"])))
+    rows = sorted(rows, key=lambda r: (-zero(r.get("drop")), str(r["withheld"])))
     shown = metric_name(metric)
-    lines = [
-        Row(
-            f"without {r['withheld']}",
-            (Mark(r["drop"], r["drop_low"], r["drop_high"]),),
-            (number(r["drop"]), count(r.get("n"))),
-            title=f"without {r['withheld']}: {estimate(r['drop'], r['drop_low'], r['drop_high'])}",
-            remark="n/a",
+    lines = []
+    for r in rows:
+        loss = estimate(r["drop"], r["drop_low"], r["drop_high"])
+        hollow = flag(r, "small")
+        lines.append(
+            Row(
+                f"without {r['withheld']}",
+                (Mark(r["drop"], r["drop_low"], r["drop_high"], hollow=hollow),),
+                (number(r["drop"]), count(r.get("n"))),
+                title=f"without {r['withheld']}: loses {loss}",
+                remark=remark(r) or "n/a",
+                quiet=hollow,
+            )
         )
-        for r in rows
-    ]
     body = tuple(
         cells(
             str(r["withheld"]),
             count(r.get("n")),
-            estimate(r["estimate"], r["low"], r["high"]),
+            estimate(r["estimate"], r["low"], r["high"], reason=str(r.get("note") or "")),
             estimate(r["drop"], r["drop_low"], r["drop_high"]),
         )
         for r in rows
@@ -108,24 +127,20 @@ def _drops(rows: list[Record], metric: str, *, folded: bool) -> Figure:
     label = f"Loss of {shown} when each modality is withheld, with its interval"
     first = rows[0]
     note = say(
-        "The model leans most on **{name}**: without it, the same samples lose {drop}.",
+        "The model leans most on **{name}**: without it, the samples that have it lose {loss}.",
         name=first["withheld"],
-        drop=estimate(first["drop"], first["drop_low"], first["drop_high"]),
+        loss=estimate(first["drop"], first["drop_low"], first["drop_high"]),
     )
     heads = columns("withheld", "n", shown, "loss")
     return Figure(
         say("What each modality is worth: loss of {metric} without it", metric=shown),
-        draw_drops(lines, axis=axis, label=label, width=WIDE),
-        draw_drops(lines, axis=axis, label=label, width=NARROW),
+        draw_drops(lines, axis=axis, label=label, head="loss", width=WIDE),
+        draw_drops(lines, axis=axis, label=label, head="loss", width=NARROW),
         (),
         note if known(first.get("drop")) else None,
         (Table(heads, body, say("Losses as a table")),),
         folded=folded,
     )
-
-
-def _zero(value: Any) -> float:
-    return float(value) if known(value) else 0.0
 
 
 def _baselines(rows: list[Record], metrics: tuple[str, ...]) -> list[Any]:
@@ -145,27 +160,32 @@ def _baseline_figure(rows: list[Record], metric: str, *, folded: bool) -> Figure
     shown = metric_name(metric)
     lines, body = [], []
     for r in rows:
-        name = _BASELINES.get(str(r["baseline"]), str(r["baseline"]))
+        name = str(r["baseline"]).replace("_", " ")
         low, high = r["difference_low"], r["difference_high"]
-        spoken = f"{signed(r['difference'])} {interval(low, high)}".strip()
+        told = signed(r["difference"], low, high)
         lines.append(
-            Row(f"{name}", (Mark(r["difference"], low, high),),
+            Row(
+                f"against {name}",
+                (Mark(r["difference"], low, high),),
                 (signed(r["difference"]), count(r.get("n"))),
-                title=f"model minus {name}: {spoken}", remark="n/a")
+                title=f"model minus {name}: {told}",
+                remark=remark(r) or "n/a",
+            )
         )
         body.append(
-            cells(name, count(r.get("n")), estimate(r["estimate"], r["low"], r["high"]), spoken)
+            cells(name, count(r.get("n")), estimate(r["estimate"], r["low"], r["high"]), told)
         )
-    way = better(metric)
-    side = {"higher is better": "right: the model is better",
-            "lower is better": "left: the model is better"}.get(way, "model minus baseline")
+    side = {
+        "higher is better": "right: the model is better",
+        "lower is better": "left: the model is better",
+    }.get(better(metric), "model minus baseline")
     axis = f"{shown}, model minus baseline ({side})"
     label = f"Difference in {shown} between the model and each baseline, with its interval"
     heads = columns("baseline", "n", f"{shown} of the baseline", "model minus baseline")
     return Figure(
         say("Difference in {metric}", metric=shown),
-        draw_drops(lines, axis=axis, label=label, width=WIDE),
-        draw_drops(lines, axis=axis, label=label, width=NARROW),
+        draw_drops(lines, axis=axis, label=label, head="difference", width=WIDE),
+        draw_drops(lines, axis=axis, label=label, head="difference", width=NARROW),
         (),
         None,
         (Table(heads, tuple(body), say("Baselines as a table")),),

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from fusewise.report.blocks import Figure, Heading, Prose, Section, Table
-from fusewise.report.frames import Record, cells, columns, records
+from fusewise.report.frames import Record, cells, columns, records, zero
 from fusewise.report.numbers import count, known, number, percent
 from fusewise.report.plots.widths import draw_widths
 from fusewise.report.sections.sizes import NARROW, WIDE
@@ -36,7 +36,7 @@ def dimensions_section(profile: Any) -> Section | None:
 def _widths(profile: Any, rows: list[Record]) -> list[Any]:
     bars = [
         (str(r["modality"]), float(r.get("width", NAN)), float(r.get("effective", NAN)))
-        for r in sorted(rows, key=lambda r: -_zero(r.get("width")))
+        for r in sorted(rows, key=lambda r: -zero(r.get("width")))
     ]
     ratio = getattr(profile, "dimension_ratio", None)
     note = None
@@ -60,8 +60,17 @@ def _widths(profile: Any, rows: list[Record]) -> list[Any]:
         )
         for r in rows
     )
-    heads = columns("modality", "kind", "n", "columns", "effective dimension",
-                    "samples per dimension", "share of joined variance", "missing values", text=2)
+    heads = columns(
+        "modality",
+        "kind",
+        "n",
+        "columns",
+        "effective dimension",
+        "samples per dimension",
+        "share of joined variance",
+        "missing values",
+        text=2,
+    )
     figure = Figure(
         say("Width and effective dimension"),
         draw_widths(bars, width=WIDE),
@@ -71,10 +80,6 @@ def _widths(profile: Any, rows: list[Record]) -> list[Any]:
         (Table(heads, body, say("Dimensions as a table")),),
     )
     return [figure]
-
-
-def _zero(value: Any) -> float:
-    return float(value) if known(value) else 0.0
 
 
 def _cadence(profile: Any, rows: list[Record]) -> list[Any]:
@@ -87,16 +92,22 @@ def _cadence(profile: Any, rows: list[Record]) -> list[Any]:
             number(r.get("regularity")),
             number(r.get("age_at_prediction")),
         )
-        for r in sorted(rows, key=lambda r: -_zero(r.get("events_per_sample")))
+        for r in sorted(rows, key=lambda r: -zero(r.get("events_per_sample")))
     )
-    heads = columns("modality", "n", "events per sample", "median gap", "regularity",
-                    "age of last at prediction")
+    heads = columns(
+        "modality",
+        "n",
+        "events per sample",
+        "median gap",
+        "regularity",
+        "age of last at prediction",
+    )
     blocks: list[Any] = [Heading(say("Cadence"))]
     ratio = getattr(profile, "cadence_ratio", None)
     if known(ratio) and len(rows) > 1:
         text = say(
-            "The [[cadence]] of the slowest is **{ratio} times** that of the fastest. Gaps and ages "
-            "are in the unit of the event times.",
+            "[[Cadence|cadence]]: between two measurements, the slowest modality waits **{ratio} "
+            "times** as long as the fastest. Gaps and ages are in the unit of the event times.",
             ratio=count(ratio) if ratio is not None and ratio >= 10 else number(ratio),
         )
     else:

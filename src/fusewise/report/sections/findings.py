@@ -8,12 +8,16 @@ from markupsafe import Markup
 
 from fusewise.report.blocks import Section, Verdict, Verdicts
 from fusewise.report.numbers import plural
-from fusewise.report.text import quote, say
+from fusewise.report.text import say
 
 _ORDER = ("critical", "high", "error", "medium", "warning", "low", "info", "passed")
 _CLASS = {
-    "critical": "unmet", "high": "unmet", "error": "unmet",
-    "medium": "open", "warning": "open", "passed": "met",
+    "critical": "unmet",
+    "high": "unmet",
+    "error": "unmet",
+    "medium": "open",
+    "warning": "open",
+    "passed": "met",
 }
 
 
@@ -40,7 +44,12 @@ def findings_section(findings: Any) -> Section | None:
         "What the audit found, gravest first: each [[finding]] has a code under which it is "
         "explained, and can be muted with a reason."
     )
-    return Section("findings", "Findings", lead, (Verdicts(say("{n}", n=plural(len(found), "finding")), items),))
+    return Section(
+        "findings",
+        "Findings",
+        lead,
+        (Verdicts(say("{n}", n=plural(len(found), "finding")), items),),
+    )
 
 
 def _rank(finding: Any) -> int:

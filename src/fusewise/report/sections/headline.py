@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fusewise.report.blocks import Card, Cards, Notice, Section, Table
-from fusewise.report.frames import Patterns, Record, cells, columns, pick, records
+from fusewise.report.frames import Patterns, Record, cells, columns, pick, records, why_missing
 from fusewise.report.metrics import better, metric_name
 from fusewise.report.numbers import count, estimate, interval, known, number, plural
 from fusewise.report.text import Text, quote, say
@@ -15,6 +15,7 @@ _SOURCE = {
     "rates": "weighted to the declared rates",
     "patterns": "weighted to the declared patterns",
     "training": "the deployment is declared to look like training",
+    "test": "nothing is known of the deployment: the test as it came",
     "none": "no deployment was declared: the test as it came",
 }
 
@@ -33,7 +34,7 @@ def headline_section(evaluation: Any, names: Patterns) -> Section | None:
     blocks: list[Any] = [cards]
     uncovered = tuple(str(p) for p in getattr(evaluation, "uncovered", None) or ())
     if uncovered:
-        shown = tuple(quote(names.short(p)) for p in uncovered[:8])
+        shown = tuple(quote(names.spoken(p)) for p in uncovered[:8])
         if len(uncovered) > 8:
             shown += (say("and {n} more", n=count(len(uncovered) - 8)),)
         title = say(
@@ -54,7 +55,7 @@ def _card(row: Record, pooled: list[Record]) -> Card:
     metric = row["metric"]
     effective = row.get("effective_n")
     n = say("n = {n}", n=count(row.get("n")))
-    if known(effective):
+    if known(effective) and count(effective) != count(row.get("n")):
         n = say(
             "n = {n}, [[effective n]] = {effective}",
             n=count(row.get("n")),
@@ -74,7 +75,11 @@ def _card(row: Record, pooled: list[Record]) -> Card:
         )
     way = better(metric)
     label = say("{name} ({way})", name=metric_name(metric), way=way) if way else quote(metric)
-    return Card(label, number(row["estimate"]), interval(row["low"], row["high"]), tuple(notes))
+    return Card(label, number(row["estimate"]), _interval(row), tuple(notes))
+
+
+def _interval(row: Record) -> str:
+    return interval(row["low"], row["high"], row["estimate"]) or why_missing(row)
 
 
 def _table(rows: list[Record], pooled: list[Record]) -> Table:

@@ -18,14 +18,19 @@ def making_section(
     facts = _facts(profile, evaluation)
     if facts:
         blocks.append(Tree(say("Results"), facts))
-    leaves = [(str(k), plain(v)) for k, v in (provenance or {}).items() if not _branch(v)]
+    given = dict(provenance or {})
+    warnings = given.pop("warnings", None) or ()
+    leaves = tuple((str(k), _leaf(k, v)) for k, v in given.items() if not _branch(v))
     if leaves:
-        blocks.append(Tree(say("Run"), tuple(leaves)))
+        blocks.append(Tree(say("Run"), leaves))
     blocks.extend(
         Tree(say("{title}", title=str(key).replace("_", " ").capitalize()), _entries(value))
-        for key, value in (provenance or {}).items()
+        for key, value in given.items()
         if _branch(value)
     )
+    if warnings:
+        lines = [warnings] if isinstance(warnings, str) else warnings
+        blocks.append(Listing(say("Warnings"), tuple(quote(line) for line in lines)))
     notes = _notes(profile, "profile") + _notes(evaluation, "evaluation")
     if notes:
         blocks.append(Listing(say("Notes"), notes))
@@ -55,14 +60,24 @@ def _facts(profile: Any, evaluation: Any) -> tuple[tuple[str, str], ...]:
 
 
 def _branch(value: Any) -> bool:
+    """Whether a value has parts of its own: a mapping, or a list with mappings in it."""
+    if isinstance(value, list | tuple):
+        return any(_branch(item) for item in value)
     return isinstance(value, Mapping)
 
 
-def _entries(branch: Mapping[str, Any]) -> tuple[tuple[str, str | Tree], ...]:
+def _entries(branch: Any) -> tuple[tuple[str, str | Tree], ...]:
+    if not isinstance(branch, Mapping):
+        branch = dict(enumerate(branch, start=1))
     return tuple(
-        (str(key), Tree(quote(key), _entries(value)) if _branch(value) else plain(value))
+        (str(key), Tree(quote(key), _entries(value)) if _branch(value) else _leaf(key, value))
         for key, value in branch.items()
     )
+
+
+def _leaf(key: object, value: Any) -> str:
+    # A seed is a name, not a quantity.
+    return str(value) if "seed" in str(key) else plain(value)
 
 
 def _notes(result: Any, name: str) -> tuple[Text, ...]:

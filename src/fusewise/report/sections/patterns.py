@@ -10,6 +10,7 @@ from fusewise.report.frames import (
     Record,
     cells,
     columns,
+    flag,
     metrics_of,
     pick,
     records,
@@ -25,6 +26,7 @@ from fusewise.report.text import say
 
 VIEWS = (("natural", "a"), ("withheld", "b"))
 MOST_ROWS, MOST_DOTS = 32, 16
+_SHORT = {"one class only": "one class"}
 
 
 def patterns_section(evaluation: Any, names: Patterns) -> Section | None:
@@ -45,49 +47,110 @@ def patterns_section(evaluation: Any, names: Patterns) -> Section | None:
             blocks.append(_by_count(of_metric, metric, folded=place > 0))
     lead = say(
         "How good the model is for each [[availability pattern]]: [[natural]] groups as they came, "
-        "and beside them the same complete samples with modalities [[withheld]]. Where the two "
-        "differ, it matters who is in the group and not only what is absent."
+        "and beside them samples from which modalities were [[withheld]]. Where the two differ, it "
+        "matters who is in the group and not only what is absent."
     )
     return Section("patterns", "Quality per pattern", lead, tuple(blocks))
+
+
+class _Found(dict[tuple[str, Any], Record]):
+    """Rows of one metric by view and pattern (or number absent)."""
+
+    @classmethod
+    def of(cls, rows: list[Record], key: str) -> _Found:
+        return cls({(str(r["view"]), r[key]): r for r in rows})
+
+    @property
+    def views(self) -> list[tuple[str, str]]:
+        """The views that occur, each with its colour."""
+        return [(v, s) for v, s in VIEWS if any(v == view for view, _ in self)]
+
+    @property
+    def heads(self) -> list[str]:
+        return [*(v for v, _ in self.views), "n"]
+
+    @property
+    def legend(self) -> tuple[tuple[str, str], ...]:
+        return tuple((f"s-{s}", self._spoken(v)) for v, s in self.views)
+
+    def _spoken(self, view: str) -> str:
+        who = {str(r.get("population")) for (v, _), r in self.items() if v == view}
+        if view != "withheld":
+            return "natural: as they came"
+        if who == {"complete"}:
+            return "withheld from complete cases"
+        return "withheld from all samples that have at least these"
+
+    def row(self, key: Any, label: str, present: tuple[bool, ...] = ()) -> Row:
+        """Return the row of the drawing for one pattern or number absent."""
+        own = [(v, s, self.get((v, key))) for v, s in self.views]
+        there = [(v, s, r) for v, s, r in own if r is not None]
+        marks = tuple(
+            Mark(r["estimate"], r["low"], r["high"], s, hollow=flag(r, "small"))
+            for _, s, r in there
+        )
+        told = "; ".join(
+            f"{v} {estimate(r['estimate'], r['low'], r['high'], reason=why_missing(r))}"
+            f", n = {count(r['n'])}"
+            for v, _, r in there
+        )
+        texts = tuple("" if r is None else _shown(r) for _, _, r in own)
+        first = there[0][2]
+        return Row(
+            label,
+            marks,
+            (*texts, count(first["n"])),
+            title=f"{label}: {told}",
+            present=present,
+            remark=remark(first),
+            quiet=all(flag(r, "small") for _, _, r in there),
+        )
+
+
+def _shown(row: Record) -> str:
+    reason = why_missing(row)
+    return _SHORT.get(reason, "n/a") if reason else number(row["estimate"])
 
 
 def _forest(
     rows: list[Record], metric: str, names: Patterns, overall: float | None, *, folded: bool
 ) -> Figure:
-    patterns = list(dict.fromkeys(str(r["pattern"]) for r in rows))
-    found = {(str(r["view"]), str(r["pattern"])): r for r in rows}
-    patterns.sort(key=lambda p: _order(p, found))
+    found = _Found.of(rows, "pattern")
+    patterns = sorted({str(r["pattern"]) for r in rows}, key=lambda p: _order(p, found))
     dotted = 3 <= len(names.modalities) <= MOST_DOTS
-    drawn = [_row(p, found, names, dotted=dotted) for p in patterns[:MOST_ROWS]]
+    drawn = [
+        found.row(p, names.spoken(p), names.present(p) if dotted else ())
+        for p in patterns[:MOST_ROWS]
+    ]
     shown = metric_name(metric)
     dots = names.modalities if dotted else ()
+    way = better(metric)
+    more = len(patterns) - MOST_ROWS
     note = say(
         "{way}Patterns in order of their weight in deployment. Hollow and dashed: a [[small cell]], "
         "too few samples for a firm statement.{more}",
-        way=f"{better(metric).capitalize()}. " if better(metric) else "",
-        more=f" The {len(patterns) - MOST_ROWS} patterns of least weight are in the table."
-        if len(patterns) > MOST_ROWS
-        else "",
+        way=f"{way.capitalize()}. " if way else "",
+        more=f" {plural(more, 'pattern')} of least weight are in the table." if more > 0 else "",
     )
-    legend = tuple((f"s-{s}", _spoken(v)) for v, s in VIEWS if any(r["view"] == v for r in rows))
+    legend = found.legend
     if overall is not None:
         legend += (("rule-overall", f"headline {number(overall)}"),)
+    wide, narrow = (
+        draw_forest(drawn, metric=shown, heads=found.heads, names=dots, overall=overall, width=w)
+        for w in (WIDE, NARROW)
+    )
     return Figure(
         say("{metric} per availability pattern", metric=shown),
-        draw_forest(drawn, metric=shown, names=dots, overall=overall, width=WIDE),
-        draw_forest(drawn, metric=shown, names=dots, overall=overall, width=NARROW),
+        wide,
+        narrow,
         legend,
         note,
-        (_table(patterns, found, names, shown),),
+        (_table(patterns, found, names, shown, whole=not folded),),
         folded=folded,
     )
 
 
-def _spoken(view: str) -> str:
-    return "natural" if view == "natural" else "withheld from complete cases"
-
-
-def _order(pattern: str, found: dict[tuple[str, str], Record]) -> tuple[float, float, str]:
+def _order(pattern: str, found: _Found) -> tuple[float, float, str]:
     rows = [found[v, pattern] for v, _ in VIEWS if (v, pattern) in found]
     weight = max((float(r["weight"]) for r in rows if known(r.get("weight"))), default=0.0)
     natural = found.get(("natural", pattern))
@@ -95,77 +158,54 @@ def _order(pattern: str, found: dict[tuple[str, str], Record]) -> tuple[float, f
     return -weight, -n, pattern
 
 
-def _row(
-    pattern: str, found: dict[tuple[str, str], Record], names: Patterns, *, dotted: bool
-) -> Row:
-    rows = [(v, s, found[v, pattern]) for v, s in VIEWS if (v, pattern) in found]
-    marks = tuple(
-        Mark(r["estimate"], r["low"], r["high"], s, hollow=bool(r.get("small"))) for _, s, r in rows
-    )
-    first = rows[0][2]
-    spoken = "; ".join(
-        f"{v} {estimate(r['estimate'], r['low'], r['high'], reason=why_missing(r))}"
-        f", n = {count(r['n'])}"
-        for v, _, r in rows
-    )
-    short = names.short(pattern)
-    return Row(
-        short,
-        marks,
-        (number(first["estimate"]), count(first["n"])),
-        title=f"{short}: {spoken}",
-        present=names.present(pattern) if dotted else (),
-        remark=remark(first),
-        quiet=all(bool(r.get("small")) for _, _, r in rows),
-    )
-
-
 def _table(
-    patterns: list[str], found: dict[tuple[str, str], Record], names: Patterns, metric: str
+    patterns: list[str], found: _Found, names: Patterns, metric: str, *, whole: bool
 ) -> Table:
-    views = [v for v, _ in VIEWS if any(view == v for view, _ in found)]
     heads = ["pattern", "absent", "weight"]
-    for view in views:
+    for view, _ in found.views:
         heads += [f"{view} n", f"{view} {metric}"]
     body = []
     for pattern in patterns:
-        rows = [found.get((v, pattern)) for v in views]
+        rows = [found.get((v, pattern)) for v, _ in found.views]
         first = next(r for r in rows if r is not None)
         line: list[str | Cell] = [
-            names.cell(pattern), count(first.get("n_absent")), percent(first.get("weight"))
+            names.cell(pattern, whole=whole),
+            count(first.get("n_absent")),
+            percent(first.get("weight")),
         ]
         for r in rows:
             line += ["", ""] if r is None else [count(r["n"]), _estimate(r)]
         body.append(cells(*line))
-    caption = say("All {n} as a table", n=plural(len(patterns), "pattern"))
+    caption = say("{n} as a table", n=plural(len(patterns), "pattern"))
     return Table(columns(*heads), tuple(body), caption)
 
 
 def _estimate(row: Record) -> Cell:
     text = estimate(row["estimate"], row["low"], row["high"], reason=why_missing(row))
-    return Cell(text, "small" if row.get("small") else "", "few samples" if row.get("small") else "")
+    return Cell(text, "small", "few samples") if flag(row, "small") else Cell(text)
 
 
 def _by_count(rows: list[Record], metric: str, *, folded: bool) -> Figure:
-    found = {(str(r["view"]), int(r["n_absent"])): r for r in rows}
-    lines, body = [], []
-    for absent in sorted({n for _, n in found}):
-        of = [(v, s, found[v, absent]) for v, s in VIEWS if (v, absent) in found]
-        marks = tuple(Mark(r["estimate"], r["low"], r["high"], s, bool(r.get("small"))) for _, s, r in of)
-        first = of[0][2]
-        label = "none absent" if absent == 0 else f"{absent} absent"
-        lines.append(Row(label, marks, (number(first["estimate"]), count(first["n"])),
-                         remark=remark(first)))
-        body.extend(cells(str(absent), v, count(r["n"]), _estimate(r)) for v, _, r in of)
+    found = _Found.of(rows, "n_absent")
+    numbers = sorted({k for _, k in found})
+    drawn = [found.row(k, "none absent" if k == 0 else f"{k} absent") for k in numbers]
+    body = tuple(
+        cells(str(k), v, count(found[v, k]["n"]), _estimate(found[v, k]))
+        for k in numbers
+        for v, _ in found.views
+        if (v, k) in found
+    )
     shown = metric_name(metric)
-    legend = tuple((f"s-{s}", _spoken(v)) for v, s in VIEWS if any(v == view for view, _ in found))
     heads = columns("modalities absent", "view", "n", shown, text=2)
+    wide, narrow = (
+        draw_forest(drawn, metric=shown, heads=found.heads, width=w) for w in (WIDE, NARROW)
+    )
     return Figure(
         say("{metric} by number of absent modalities", metric=shown),
-        draw_forest(lines, metric=shown, width=WIDE),
-        draw_forest(lines, metric=shown, width=NARROW),
-        legend,
+        wide,
+        narrow,
+        tuple((c, t.split(":")[0].split(" from ")[0]) for c, t in found.legend),
         None,
-        (Table(heads, tuple(body), say("By number absent, as a table")),),
+        (Table(heads, body, say("By number absent, as a table")),),
         folded=folded,
     )

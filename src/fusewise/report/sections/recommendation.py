@@ -4,21 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
-from fusewise.report.blocks import Hero, Listing, Notice, Prose, Section, Table, Verdict, Verdicts
-from fusewise.report.frames import cells, columns
+from fusewise.report.blocks import (
+    Glance,
+    Hero,
+    Listing,
+    Notice,
+    Prose,
+    Section,
+    Table,
+    Verdict,
+    Verdicts,
+)
+from fusewise.report.frames import cells, columns, records
 from fusewise.report.glossary import MASKING, STRATEGIES, strategy_name
-from fusewise.report.numbers import interval, known, number, percent, plain
+from fusewise.report.metrics import metric_name
+from fusewise.report.numbers import count, estimate, interval, known, number, percent, plain
 from fusewise.report.plots.spark import draw_spark
 from fusewise.report.text import Text, quote, say
 
 
-def recommendation_section(recommendation: Any) -> Section | None:
+def recommendation_section(recommendation: Any, evaluation: Any = None) -> Section | None:
     """Build the section from a recommendation, or nothing from None."""
     if recommendation is None:
         return None
     strategy = str(recommendation.strategy)
     trainable = str(getattr(recommendation, "trainable", None) or strategy)
-    blocks: list[Any] = [_hero(recommendation, strategy)]
+    blocks: list[Any] = [_hero(recommendation, strategy, evaluation)]
     if trainable != strategy:
         blocks.append(
             Notice(
@@ -54,20 +65,41 @@ def recommendation_section(recommendation: Any) -> Section | None:
     return Section("recommendation", "Recommendation", lead, tuple(blocks))
 
 
-def _hero(recommendation: Any, strategy: str) -> Hero:
+def _hero(recommendation: Any, strategy: str, evaluation: Any) -> Hero:
     name, what = STRATEGIES.get(strategy, (strategy, ""))
     chips = []
     masking = getattr(recommendation, "masking", None)
     if masking:
-        told = MASKING.get(str(masking), "")
-        chips.append(("modality masking", f"{masking}{f': {told}' if told else ''}"))
+        chips.append(("masking", MASKING.get(str(masking), str(masking))))
     if known(recommendation.stability):
-        chips.append(("stability", f"kept in {percent(recommendation.stability)} of replicates"))
+        chips.append(("stability", percent(recommendation.stability)))
     trained = getattr(recommendation, "trainable", None)
     if trained:
-        chips.append(("trained", strategy_name(trained)))
+        chips.append(("trained", strategy_name(trained).lower()))
     text = say("{name} {what}.", name=name, what=what) if what else say("")
-    return Hero("Recommended strategy", name, text, tuple(chips))
+    return Hero("Recommended strategy", name, text, tuple(chips), _glances(evaluation))
+
+
+def _glances(evaluation: Any) -> tuple[Glance, ...]:
+    made = [
+        Glance(
+            f"{metric_name(r['metric'])} in deployment",
+            number(r["estimate"]),
+            f"{interval(r['low'], r['high'], r['estimate'])} n = {count(r.get('n'))}".strip(),
+            "headline",
+        )
+        for r in records(evaluation, "headline")[:1]
+    ]
+    answers = [str(r["status"]) for r in records(evaluation, "requirements")]
+    if answers:
+        classes = {"met": "met", "not met": "unmet", "undetermined": "open"}
+        badges = tuple(
+            (class_, f"{answers.count(status)} {status}")
+            for status, class_ in classes.items()
+            if status in answers
+        )
+        made.append(Glance("Requirements", "", "", "requirements", badges))
+    return tuple(made)
 
 
 def _what(strategy: object) -> str:
@@ -81,7 +113,7 @@ def _quotes(lines: Any) -> tuple[Text, ...]:
 def _reason(reason: Any) -> Verdict:
     met = bool(reason.met)
     value = reason.value
-    measured = f"{number(value)} {interval(reason.low, reason.high)}".strip() if known(value) else ""
+    measured = estimate(value, reason.low, reason.high) if known(value) else ""
     if value is not None and not known(value):
         measured = plain(value) if isinstance(value, str | bool) else ""
     threshold = plain(reason.threshold) if reason.threshold is not None else ""

@@ -6,8 +6,8 @@ from typing import Any
 
 from fusewise.report.blocks import Notice, Section, Table, Verdict, Verdicts
 from fusewise.report.frames import Patterns, Record, cells, columns, records
-from fusewise.report.metrics import metric_name
-from fusewise.report.numbers import count, estimate, known, number, plural
+from fusewise.report.metrics import metric_name, spoken
+from fusewise.report.numbers import count, estimate, known, plain, plural
 from fusewise.report.plots.spark import draw_spark
 from fusewise.report.text import quote, say
 
@@ -36,7 +36,7 @@ def requirements_section(evaluation: Any, names: Patterns) -> Section | None:
         unmet=tally["not met"],
         open=tally["undetermined"],
     )
-    blocks: list[Any] = [Verdicts(title, tuple(_verdict(r, names) for r in order))]
+    blocks: list[Any] = [Verdicts(title, tuple(_verdict(r) for r in order))]
     if tally["undetermined"]:
         text = say(
             "More test samples with these patterns would decide them; so would a threshold further "
@@ -53,27 +53,27 @@ def _rank(status: str) -> int:
     return STATUSES.index(status) if status in STATUSES else len(STATUSES)
 
 
-def _verdict(row: Record, names: Patterns) -> Verdict:
+def _verdict(row: Record) -> Verdict:
     status = str(row["status"])
     measured = estimate(row.get("estimate"), row.get("low"), row.get("high"))
     class_ = _CLASS.get(status, "open")
-    where = names.short(str(row["pattern"])) if row.get("pattern") else ""
     spark = draw_spark(
         row.get("estimate"),
         row.get("low"),
         row.get("high"),
         row.get("threshold"),
-        label=f"{measured} against {number(row.get('threshold'))}: {status}",
+        label=f"{measured} against {plain(row.get('threshold'))}: {status}",
         tone=class_,
     )
     n = f"n = {count(row['n'])}" if known(row.get("n")) else ""
-    label = " · ".join(x for x in (metric_name(row["metric"]), where, str(row.get("view") or ""), n) if x)
+    why = str(row.get("reason") or "") if status == "undetermined" else ""
+    label = " · ".join(x for x in (str(row.get("view") or ""), n, why) if x)
     return Verdict(
         class_,
         status,
-        quote(row["requirement"]),
+        quote(spoken(row["requirement"], row["metric"])),
         measured,
-        number(row.get("threshold")),
+        plain(row.get("threshold")),
         spark,
         label=label,
     )
@@ -82,14 +82,14 @@ def _verdict(row: Record, names: Patterns) -> Verdict:
 def _table(rows: list[Record], names: Patterns) -> Table:
     body = tuple(
         cells(
-            str(r["requirement"]),
+            spoken(r["requirement"], r["metric"]),
             str(r["status"]),
             metric_name(r["metric"]),
             str(r.get("view") or ""),
             names.cell(str(r["pattern"])) if r.get("pattern") else "",
             count(r.get("n")),
             estimate(r.get("estimate"), r.get("low"), r.get("high")),
-            number(r.get("threshold")),
+            plain(r.get("threshold")),
         )
         for r in rows
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-WIDE = 820.0
+WIDE = 858.0
 NARROW = 430.0
-SMALL = 400.0
-TINY = 190.0
+SMALL = 415.0
+TINY = 134.0
