@@ -49,7 +49,7 @@ def plan_random(
 
     Returns
     -------
-    list (one per rate) of lists (one per repeat) of Withholding
+    list (one per rate) of lists (one per repeat; rate 0 needs one) of Withholding
     """
     n, m = test.presence.shape
     by_name = np.argsort(np.array(test.modalities, dtype=str), kind="stable")
@@ -61,6 +61,8 @@ def plan_random(
         rank[:, by_name] = np.argsort(np.argsort(rng.random((n, m)), axis=1), axis=1)
         rounding = rng.random(n)
         for plan, rate in zip(plans, rates, strict=True):
+            if rate == 0 and repeat:
+                continue
             # Rounding to 9 digits first: 0.7 times 10 is not 7 in binary.
             count = np.floor(np.round(rate * m, 9) + rounding)
             plan.append(Withholding(f"k={rate * m:.3g}", everyone, rank >= count[:, None]))
@@ -109,6 +111,7 @@ def score_random(
     """
     known = np.flatnonzero(natural.answered)
     before = natural[known]
+    untouched: Part = (np.arange(len(known)), before)
     out = []
     for rate, plan, predictions in zip(rates, plans, answers, strict=True):
         after: list[Part] = []
@@ -117,7 +120,7 @@ def score_random(
             mine = predicted[known]
             at = np.flatnonzero(mine.answered)
             after.append((at, mine[at]))
-            full.append((at, before[at]))
+            full.append(untouched if len(at) == len(known) else (at, before[at]))
         scored = float(np.mean([len(at) for at, _ in after]))
         common = {
             "withheld": plan[0].label,

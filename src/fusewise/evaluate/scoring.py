@@ -140,7 +140,8 @@ class Scoring:
             The population: positions in the test set. They may repeat (one sample under several
             experiments); a sample's repeats are drawn together.
         arms : sequence of sequences of (positions, Predicted)
-            Each arm is the mean, over its parts, of the metric on ``rows[positions]``.
+            Each arm is the mean, over its parts, of the metric on ``rows[positions]``; positions
+            ascend. A part that several arms hold (the same object) is computed once.
         label : str
             Names the random stream.
         weights : ndarray of float (k,), optional
@@ -151,39 +152,45 @@ class Scoring:
         list (one per arm) of lists (one per metric) of Measured
             Differences between arms are paired.
         """
-        truth = self.truth[rows]
-        out: list[list[Measured]] = [[] for _ in arms]
-        scorers: dict[tuple[int, int, int], Any] = {}
-        for m, metric in enumerate(self.metrics):
-            for a, parts in enumerate(arms):
-                points, note = [], ""
-                for i, (at, predicted) in enumerate(parts):
-                    note = metric.undefined(truth[at], self.n_classes)
-                    if note:
-                        break
-                    response = predicted.response(metric.response)
-                    base = None if weights is None else weights[at]
-                    points.append(metric.point(truth[at], response, self.n_classes, base))
-                    scorers[m, a, i] = metric.bind(truth[at], response, self.n_classes)
-                if note or not points:
-                    estimate, note = np.nan, note or "no sample"
-                    scorers = {k: s for k, s in scorers.items() if k[:2] != (m, a)}
-                else:
-                    estimate = float(np.mean(points))
-                out[a].append(Measured(estimate, np.full(self.n_boot, np.nan), note))
-        for stratified in (False, True):
-            wanted = {
-                k: s for k, s in scorers.items() if self.metrics[k[0]].stratified == stratified
+        out = []
+        for metric in self.metrics:
+            points = {
+                id(part): self._point(metric, rows, part, weights) for arm in arms for part in arm
             }
-            if wanted:
-                self._replicate(rows, arms, wanted, out, label, weights, stratified=stratified)
-        return out
+            out.append([self._start([points[id(part)] for part in arm]) for arm in arms])
+        for stratified in (False, True):
+            defined = {
+                m: [a for a, score in enumerate(out[m]) if not score.note]
+                for m, metric in enumerate(self.metrics)
+                if metric.stratified == stratified
+            }
+            if any(defined.values()):
+                self._replicate(rows, arms, defined, out, label, weights, stratified=stratified)
+        return [[by_arm[a] for by_arm in out] for a in range(len(arms))]
+
+    def _point(
+        self, metric: Metric, rows: Rows, part: Part, weights: Floats | None
+    ) -> tuple[float, str]:
+        at, predicted = part
+        truth = self.truth[rows[at]]
+        note = metric.undefined(truth, self.n_classes)
+        if note:
+            return np.nan, note
+        base = None if weights is None else weights[at]
+        response = predicted.response(metric.response)
+        return float(metric.point(truth, response, self.n_classes, base)), ""
+
+    def _start(self, points: Sequence[tuple[float, str]]) -> Measured:
+        note = next((note for _, note in points if note), "" if points else "no sample")
+        if note:
+            return Measured(np.nan, np.full(self.n_boot, np.nan), note)
+        return Measured(float(np.mean([p for p, _ in points])), np.zeros(self.n_boot))
 
     def _replicate(
         self,
         rows: Rows,
         arms: Sequence[Sequence[Part]],
-        scorers: dict[tuple[int, int, int], Any],
+        defined: dict[int, list[int]],
         out: list[list[Measured]],
         label: str,
         weights: Floats | None,
@@ -192,21 +199,40 @@ class Scoring:
     ) -> None:
         units = self.units[rows]
         if len(np.unique(units)) < 2:
-            for m, a, _ in scorers:
-                one = replace(out[a][m], note="no interval: one unit of resampling")
-                out[a][m] = one
+            for m, which in defined.items():
+                for a in which:
+                    out[m][a] = replace(
+                        out[m][a],
+                        replicates=np.full(self.n_boot, np.nan),
+                        note="no interval: one unit of resampling",
+                    )
             return
         strata = class_strata(units, self.truth[rows]) if stratified else None
-        for m, a, _ in scorers:
-            out[a][m].replicates[:] = 0.0
+        # Arms may share parts (the same samples with everything, in every repeat).
+        users: dict[int, list[tuple[int, int]]] = {}
+        parts: dict[int, Part] = {}
+        for m, which in defined.items():
+            for a in which:
+                for part in arms[a]:
+                    parts[id(part)] = part
+                    users.setdefault(id(part), []).append((m, a))
+        scorers = {
+            (key, m): self.metrics[m].bind(
+                self.truth[rows[part[0]]],
+                part[1].response(self.metrics[m].response),
+                self.n_classes,
+            )
+            for key, part in parts.items()
+            for m in {m for m, _ in users[key]}
+        }
         rng = stream(self.entropy, label, "stratified" if stratified else "plain")
         done = 0
         for drawn in resample(units, self.n_boot, rng, strata):
             block = drawn if weights is None else drawn * weights
             here = slice(done, done + len(block))
             done += len(block)
-            for (m, a, i), scorer in scorers.items():
-                at = arms[a][i][0]
-                whole = len(at) == len(rows) and (len(at) < 2 or bool(np.all(np.diff(at) == 1)))
-                part = block if whole else block[:, at]
-                out[a][m].replicates[here] += scorer(part) / len(arms[a])
+            for key, (at, _) in parts.items():
+                own = block if len(at) == len(rows) else np.take(block, at, axis=1)
+                scores = {m: scorers[key, m](own) for m in {m for m, _ in users[key]}}
+                for m, a in users[key]:
+                    out[m][a].replicates[here] += scores[m] / len(arms[a])
