@@ -91,7 +91,7 @@ def draft_study(folder: str | Path, *, root: str | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def choices(text: str) -> list[tuple[int, str]]:
+def draft_choices(text: str) -> list[tuple[int, str]]:
     """Return the lines of a drafted study file that a person must decide, with their numbers."""
     return [
         (number, line.strip())

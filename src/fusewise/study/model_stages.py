@@ -40,8 +40,8 @@ class _FitModel(Stage):
             "train": job.result("data").train,
             "strategy": plan.strategy,
             "masking": plan.masking,
-            # Only masking looks at the deployment.
-            "deployment": job.deployment_state() if plan.masking else None,
+            # Only this masking looks at the deployment.
+            "deployment": job.deployment_state() if plan.masking == "deployment" else None,
             "groups": training.groups if plan.strategy == "late" else None,
             "seed": training.seed,
             "libraries": {name: version(name) for name in LIBRARIES},
@@ -111,7 +111,7 @@ class _Evaluate(Stage):
         baselines = {} if late is model else {"late": late}
         single = BestSingle.of(late, job.train)
         if single is not None:
-            baselines[f"best single modality ({single.modality})"] = single
+            baselines[single.name] = single
         baselines["presence only"] = presence
         return evaluate(
             model,

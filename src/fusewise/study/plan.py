@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fusewise.data import MultimodalDataset
+from fusewise.data import MultimodalDataset, parse_pattern, pattern_label
 from fusewise.exceptions import NotAvailableError
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def plan_training(job: Job) -> Plan:
             else ""
         )
     check_strategy(job, strategy)
-    masking = advice.masking if training.masking == "auto" else training.masking
+    masking = advice.maskings[strategy] if training.masking == "auto" else training.masking
     return Plan(strategy, None if masking == "none" else masking, note)
 
 
@@ -61,44 +60,49 @@ def make_estimator(plan: Plan, job: Job) -> Any:
     """Return the unfitted estimator of a plan."""
     from fusewise import fusion
 
-    training = job.study.file.training
-    kind = "Regressor" if job.result("data").task == "regression" else "Classifier"
-    name = {"presence": "PresenceOnly"}.get(plan.strategy, f"{plan.strategy.capitalize()}Fusion")
-    estimator = getattr(fusion, f"{name}{kind}")
-    given = {
-        "random_state": training.seed,
-        "n_jobs": training.n_jobs,
-        "groups": training.groups,
-        "masking": plan.masking,
-        "deployment": job.study.deployment if plan.masking else None,
-    }
-    known = inspect.signature(estimator).parameters
-    return estimator(**{k: v for k, v in given.items() if k in known and v is not None})
+    training, task = job.study.file.training, job.result("data").task
+    if plan.strategy == "presence":
+        kind = "Regressor" if task == "regression" else "Classifier"
+        return getattr(fusion, f"PresenceOnly{kind}")(random_state=training.seed)
+    # Through the recommendation, so that a study and a script build the same estimator.
+    advice = replace(
+        job.result("recommend"),
+        trainable=plan.strategy,
+        maskings={plan.strategy: plan.masking},
+    )
+    late = {"n_jobs": training.n_jobs, "groups": training.groups} if plan.strategy == "late" else {}
+    return advice.estimator(random_state=training.seed, task=task, **late)
 
 
 class BestSingle:
-    """Late fusion restricted to the one modality that does best on the training rows.
+    """Late fusion restricted to the one expert that does best on the training rows.
 
     Which one is decided by the out-of-fold scores of the experts, never by test rows. Samples
-    that lack the modality are not answerable, and so are abstained from.
+    that lack its modality are not answerable, and so are abstained from.
 
     Parameters
     ----------
     late : fitted late fusion estimator
-    modality : str
-        The modality that it is left.
+    members : tuple of str
+        The modality that it is left; several where they share an expert.
     """
 
-    def __init__(self, late: Any, modality: str) -> None:
+    def __init__(self, late: Any, members: tuple[str, ...]) -> None:
         self.late = late
-        self.modality = modality
+        self.members = members
         if hasattr(late, "classes_"):
             self.classes_ = late.classes_
-            self._estimator_type = "classifier"
+            self.predict_proba = self._predict_proba
+
+    @property
+    def name(self) -> str:
+        """What the baseline is called."""
+        kind = "modality" if len(self.members) == 1 else "group"
+        return f"best single {kind} ({pattern_label(self.members)})"
 
     @classmethod
     def of(cls, late: Any, train: MultimodalDataset) -> BestSingle | None:
-        """Choose the modality that lowers the loss most over all training samples.
+        """Choose the expert that lowers the loss most over all training samples.
 
         Experts are scored out of fold on the samples that have their modality, so the losses of a
         rare and of a common one stand on different people. Compared is the mean gain over the
@@ -108,29 +112,28 @@ class BestSingle:
 
         Returns None where there is nothing to choose from.
         """
-        scores = getattr(late, "expert_scores_", None)
-        if scores is None or train.n_modalities < 2 or train.target is None:
+        scores = late.expert_scores_
+        if len(scores) < 2 or train.target is None:
             return None
-        loss = dict(zip(scores["modality"], scores.iloc[:, -1], strict=True))
         gains = {}
-        for column, name in enumerate(train.modalities):
-            has = train.presence[:, column]
-            if has.any() and np.isfinite(loss.get(name, np.nan)):
-                constant = _constant_loss(train.target[has], regression=train.task == "regression")
-                gains[name] = has.mean() * (constant - loss[name])
-        return cls(late, max(sorted(gains), key=gains.__getitem__)) if gains else None
+        for members, loss in zip(scores["modality"], scores["loss"], strict=True):
+            names = tuple(sorted(parse_pattern(members)))
+            has = train.only(*names).presence.any(axis=1)
+            constant = _constant_loss(train.target[has], regression=train.task == "regression")
+            gains[names] = has.mean() * (constant - loss)
+        return cls(late, max(sorted(gains), key=gains.__getitem__))
 
-    def predict_proba(self, X: MultimodalDataset) -> Any:
+    def _predict_proba(self, X: MultimodalDataset) -> Any:
         """Probabilities from the one modality."""
-        return self.late.predict_proba(X.only(self.modality))
+        return self.late.predict_proba(X.only(*self.members))
 
     def predict(self, X: MultimodalDataset) -> Any:
         """Predictions from the one modality."""
-        return self.late.predict(X.only(self.modality))
+        return self.late.predict(X.only(*self.members))
 
     def answerable(self, X: MultimodalDataset) -> Any:
         """Which samples have the modality."""
-        return self.late.answerable(X.only(self.modality))
+        return self.late.answerable(X.only(*self.members))
 
 
 def _constant_loss(target: Any, *, regression: bool) -> float:

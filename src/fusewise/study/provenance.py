@@ -56,8 +56,9 @@ def next_alternative(job: Job) -> str | None:
     evaluation, advice = job.result("evaluate"), job.result("recommend")
     if evaluation is None or "not met" not in set(evaluation.requirements["status"]):
         return None
-    tried = {plan_training(job).strategy}
-    tried |= {entry["strategy"] for entry in job.folder.manifest.get("rounds", ())}
+    rows, tried = job.result("data").train, {plan_training(job).strategy}
+    rounds = job.folder.manifest.get("rounds", ())
+    tried |= {entry["strategy"] for entry in rounds if entry["rows"] == rows}
     order = (advice.strategy, *advice.alternatives)
     return next((strategy for strategy in order if strategy not in tried), None)
 
@@ -76,11 +77,12 @@ def next_step(job: Job) -> str:
     )
 
 
-def new_round(job: Job) -> dict[str, Any]:
+def note_round(job: Job) -> None:
     """Note what was trained and how it did, so that the report can tell each attempt."""
     plan, evaluation = plan_training(job), job.result("evaluate")
     first = evaluation.headline.iloc[0]
-    return {
+    entry = {
+        "rows": job.result("data").train,
         "strategy": plan.strategy,
         "masking": plan.masking,
         "note": plan.note,
@@ -91,6 +93,9 @@ def new_round(job: Job) -> dict[str, Any]:
             for status, n in evaluation.requirements["status"].value_counts().items()
         },
     }
+    rounds = job.folder.manifest.setdefault("rounds", [])
+    if not rounds or rounds[-1] != entry:
+        rounds.append(entry)
 
 
 def describe_round(entry: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from fusewise.study.folder import RunFolder
 from fusewise.study.job import Job
 from fusewise.study.model_stages import MODEL_STAGES
 from fusewise.study.plan import check_strategy, plan_training
-from fusewise.study.provenance import new_round, next_alternative, next_step
+from fusewise.study.provenance import next_alternative, next_step, note_round
 from fusewise.study.stage import Stage
 
 if TYPE_CHECKING:
@@ -260,4 +260,4 @@ def _note_facts(stage: Stage, job: Job) -> None:
     if stage.name == "data":
         manifest["tables"] = job.tables.noted
     if stage.name == "evaluate":
-        manifest.setdefault("rounds", []).append(new_round(job))
+        note_round(job)

@@ -1,0 +1,257 @@
+"""Stages: what is done again and what is kept, and what an interruption leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+
+import pandas as pd
+import pytest
+
+from fusewise.exceptions import FusewiseWarning, NotAvailableError, StudyError
+from fusewise.study import model_stages, read_study
+
+ALL = ("data", "profile", "recommend", "fit", "presence", "evaluate", "report")
+
+pytestmark = pytest.mark.usefixtures("quick")
+
+
+def run(folder, settings=(), **how):
+    return read_study(folder / "study.yaml", overrides=settings).run(folder / "run", **how)
+
+
+def test_a_first_run_does_every_stage_and_a_second_none(folder):
+    """Nothing changed, so nothing is done; the results are the same objects in content."""
+    first = run(folder)
+    assert (first.executed, first.kept) == (ALL, ())
+    before = {p.name: p.stat().st_mtime_ns for p in (folder / "run").glob("[!.]*.*")}
+    second = run(folder)
+    assert (second.executed, second.kept) == ((), ALL)
+    after = {p.name: p.stat().st_mtime_ns for p in (folder / "run").glob("[!.]*.*")}
+    assert {n: t for n, t in after.items() if n != "run.lock"} == {
+        n: t for n, t in before.items() if n != "run.lock"
+    }
+    assert second.evaluation == first.evaluation
+    assert second.recommendation == first.recommendation
+    assert second.profile == first.profile
+
+
+def test_late_is_trained_beside_any_other_strategy_and_not_beside_itself(finished):
+    """The late baseline stands beside early fusion and disappears when late is the model."""
+    early = run(finished, {"training.strategy": "early"})
+    assert "late" in early.executed
+    assert (finished / "run" / "late.fusewise").exists()
+    late = run(finished)
+    assert "late" not in (*late.executed, *late.kept)
+    assert not (finished / "run" / "late.fusewise").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "executed"),
+    [
+        ({"requirements": []}, ("evaluate", "report")),
+        ({"deployment.latency_ms": 5.0}, ("profile", "recommend", "evaluate", "report")),
+        ({"deployment": {"observed": "training"}}, ("profile", "recommend", "evaluate", "report")),
+        ({"training.strategy": "early"}, ("fit", "late", "evaluate", "report")),
+        ({"training.masking": "uniform"}, ("fit", "evaluate", "report")),
+        ({"training.n_jobs": 2}, ("report",)),
+        ({"samples.groups": []}, ALL),
+        ({"training.seed": 4}, tuple(s for s in ALL if s != "data")),
+        ({"study": "icu"}, ()),
+    ],
+)
+def test_a_change_of_the_file_repeats_only_what_depends_on_it(finished, settings, executed):
+    """Each part of the study file belongs to the stages that read it."""
+    assert run(finished, settings).executed == executed
+
+
+def test_a_table_that_was_only_touched_changes_nothing(finished):
+    """Content decides, not the time of change."""
+    os.utime(finished / "lab.csv", (1, 1))
+    assert run(finished).executed == ()
+
+
+def test_a_table_written_anew_with_the_same_values_trains_nothing(finished):
+    """Other bytes with the same rows are read again, and there it ends."""
+    lab = pd.read_csv(finished / "lab.csv")
+    lab.iloc[::-1].to_csv(finished / "lab.csv", index=False)
+    assert run(finished).executed == ("data", "report")
+
+
+def test_one_changed_value_repeats_everything(finished):
+    """A single cell of a single table is enough."""
+    static = pd.read_parquet(finished / "static.parquet")
+    static.loc[0, "age"] += 1
+    static.to_parquet(finished / "static.parquet")
+    assert run(finished).executed == ALL
+
+
+def test_another_log_of_requests_trains_nothing(finished):
+    """The model does not depend on the deployment unless masking does."""
+    pd.DataFrame({"request": [1, 2], "modality": ["static", "lab"]}).to_parquet(
+        finished / "requests.parquet"
+    )
+    assert run(finished).executed == ("profile", "recommend", "evaluate", "report")
+
+
+def test_a_split_by_a_column_does_not_depend_on_the_seed_but_a_drawn_one_does(folder):
+    """The seed is part of the data stage only where it draws."""
+    text = (folder / "study.yaml").read_text().replace("  split: part\n", "")
+    (folder / "study.yaml").write_text(text)
+    run(folder, until="data")
+    assert run(folder, {"training.seed": 9}, until="data").executed == ("data",)
+
+
+@pytest.mark.parametrize("stage", ["presence", "evaluate"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_an_interrupted_run_goes_on_after_its_last_finished_stage(
+    folder, monkeypatch, stage, error
+):
+    """Whatever ends a run, finished stages are kept and the rest is done later."""
+    broken = next(s for s in model_stages.MODEL_STAGES if s.name == stage)
+
+    def fail(job):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(broken), "compute", lambda self, job: fail(job))
+        with pytest.raises(error):
+            run(folder)
+    assert not (folder / "run" / "report.html").exists()
+    again = run(folder)
+    done = ALL.index(stage)
+    assert (again.kept, again.executed) == (ALL[:done], ALL[done:])
+
+
+def test_an_interruption_while_writing_leaves_no_half_of_a_result(folder, monkeypatch):
+    """A result appears whole or not at all, and leftovers are cleared."""
+
+    def half(self, result):
+        def write(path):
+            path.write_text("half")
+            raise KeyboardInterrupt
+
+        return {"model.fusewise": write}
+
+    fit = next(s for s in model_stages.MODEL_STAGES if s.name == "fit")
+    with monkeypatch.context() as patch:
+        patch.setattr(type(fit), "writers", half)
+        with pytest.raises(KeyboardInterrupt):
+            run(folder)
+    assert not (folder / "run" / "model.fusewise").exists()
+    assert not (folder / "run" / ".writing").exists()
+    assert run(folder).executed == ALL[ALL.index("fit") :]
+
+
+def test_a_result_that_was_changed_or_deleted_is_made_again(finished):
+    """The manifest knows the content of each file that it vouches for."""
+    (finished / "run" / "profile.json").write_text("{}")
+    (finished / "run" / "report.md").unlink()
+    assert run(finished).executed == ("profile", "report")
+
+
+def test_force_does_everything_again(finished):
+    """A run can be repeated from nothing without deleting its folder."""
+    assert run(finished, force=True).executed == ALL
+
+
+def test_stages_up_to_a_named_one(folder):
+    """`until` ends early, and what it did counts for a longer run later."""
+    first = run(folder, until="recommend")
+    assert first.executed == ("data", "profile", "recommend")
+    assert first.evaluation is None
+    assert first.report is None
+    assert first.exit_code == 0
+    assert run(folder).kept == first.executed
+    with pytest.raises(StudyError, match="Did you mean 'report'"):
+        run(folder, until="reports")
+
+
+def test_the_version_of_fusewise_is_part_of_every_key(finished, monkeypatch):
+    """Another version does everything again."""
+    monkeypatch.setattr("fusewise.study.running.__version__", "99.0")
+    assert run(finished).executed == ALL
+
+
+def test_progress_tells_each_stage_once_it_starts_and_once_it_ends(folder):
+    """Events come in pairs, with what was found."""
+    events = []
+    run(folder, until="profile", progress=events.append)
+    assert [(e.stage, e.state) for e in events] == [
+        ("data", "start"),
+        ("data", "done"),
+        ("profile", "start"),
+        ("profile", "done"),
+    ]
+    assert "120 samples (80 to train, 40 to test), 3 modalities" in events[1].message
+    events.clear()
+    run(folder, until="data", progress=events.append)
+    assert [e.state for e in events] == ["start", "kept"]
+
+
+def test_warnings_are_kept_with_the_stage_and_told_again(folder):
+    """What was left out is told with the stage, also by a run that keeps it."""
+    lab = pd.read_csv(folder / "lab.csv").assign(died=1)
+    lab.to_csv(folder / "lab.csv", index=False)
+    events = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FusewiseWarning)
+        run(folder, until="data", progress=events.append)
+    assert "died" in events[-1].warnings[0]
+    run(folder, until="data", progress=events.append)
+    assert (events[-1].state, events[-1].warnings) == ("kept", events[1].warnings)
+
+
+@pytest.mark.parametrize("strategy", ["intermediate", "attention"])
+def test_a_planned_strategy_is_refused_before_any_work(folder, strategy):
+    """Who asks for a strategy that is not built yet is told so at once."""
+    with pytest.raises(NotAvailableError, match=rf"training.strategy.*{strategy}.*planned"):
+        run(folder, {"training.strategy": strategy})
+    assert not (folder / "run" / "data.json").exists()
+    assert run(folder, {"training.strategy": strategy}, until="recommend").recommendation
+
+
+def test_a_misspelt_metric_is_found_before_training(folder):
+    """A requirement is checked against the task once the data are known."""
+    requirement = {"present": "all", "metric": "roc_acu", "at_least": 0.5}
+    with pytest.raises(StudyError, match=r"requirements.0.*Did you mean 'roc_auc'"):
+        run(folder, {"requirements": [requirement]})
+    assert not (folder / "run" / "model.fusewise").exists()
+
+
+def test_exit_code_answers_the_requirements(folder):
+    """0 where all are met, 1 where one is not, 3 where none failed and one is open."""
+    met = {"present": ["static"], "metric": "roc_auc", "at_least": 0.01}
+    failed = {"present": ["static"], "metric": "roc_auc", "at_least": 0.99}
+    unclear = {"present": ["static"], "metric": "log_loss", "at_most": 0.6932}
+    for requirements, code in (([], 0), ([met], 0), ([met, failed], 1)):
+        assert run(folder, {"requirements": requirements}).exit_code == code
+    done = run(folder, {"requirements": [met, unclear]})
+    status = done.evaluation.requirements["status"].tolist()
+    assert done.exit_code == (3 if "undetermined" in status else 0)
+
+
+def test_a_requirement_that_is_not_met_names_the_next_alternative(folder):
+    """Nothing is switched; the next strategy to try is named, and no tried one twice."""
+    failed = [{"present": ["static"], "metric": "roc_auc", "at_least": 0.99}]
+    first = run(folder, {"requirements": failed})
+    order = (first.recommendation.strategy, *first.recommendation.alternatives)
+    assert first.next_alternative == next(s for s in order if s != "late")
+    assert f"training.strategy={first.next_alternative}" in first.next_step
+    assert first.next_step in (folder / "run" / "report.md").read_text()
+    second = run(folder, {"requirements": failed, "training.strategy": "early"})
+    assert second.next_alternative not in ("late", "early")
+    rounds = json.loads((folder / "run" / "run.json").read_text())["rounds"]
+    assert [r["strategy"] for r in rounds] == ["late", "early"]
+    assert "early" in second.note or second.recommendation.strategy == "early"
+
+
+def test_the_manifest_tells_versions_seeds_timings_and_content(finished):
+    """Enough to say what a folder of results came from."""
+    manifest = json.loads((finished / "run" / "run.json").read_text())
+    assert (manifest["study"], manifest["seed"], manifest["format"]) == ("icu", 3, 1)
+    assert set(manifest["stages"]) == set(ALL)
+    assert all(e["seconds"] >= 0 and e["files"] for e in manifest["stages"].values())
+    assert len(manifest["tables"]) == 5
+    assert str(finished) not in json.dumps(manifest["tables"])
