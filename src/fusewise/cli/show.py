@@ -1,0 +1,269 @@
+"""Results on a terminal: what a person wants to see first, the rest is in the report."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from fusewise.study import Run
+
+_BAR = 16
+_STATUS = {"met": "green", "not met": "red", "undetermined": "yellow"}
+
+
+def show_draft(path: Path, text: str) -> None:
+    """Say where the drafted study file is and what is left to decide."""
+    from fusewise.data import draft_choices
+
+    console = _console()
+    left = draft_choices(text)
+    for number, line in left:
+        console.print(f"  [yellow]line {number}[/]  {escape(line)}")
+    if left:
+        many = "1 line needs" if len(left) == 1 else f"{len(left)} lines need"
+        console.print(f"{many} a decision; then: fusewise run {escape(str(path))}")
+    else:
+        console.print(f"Nothing is left to decide. Next: fusewise run {escape(str(path))}")
+    _last(path)
+
+
+def show_profile(profile: Any) -> None:
+    """Show availability, patterns, dimensions and cadence."""
+    console = _console()
+    known = profile.source != "none"
+    table = _table("Availability", "modality", "kind", "width", "training", "deployment", "")
+    widths = profile.dimensions.set_index("modality")
+    for row in profile.availability.itertuples(index=False):
+        use = _interval(row.rate, row.low, row.high, _percent) if known else "unknown"
+        table.add_row(
+            escape(str(row.modality)),
+            profile.kinds[row.modality],
+            f"{widths['width'].get(row.modality, 0):,}",
+            _percent(row.rate_train),
+            use,
+            _bar(row.rate if known else row.rate_train, dim=not known),
+        )
+    console.print(table)
+    _show_patterns(console, profile)
+    if len(profile.cadence):
+        table = _table("Cadence", "modality", "events per sample", "median gap", "age of the last")
+        for row in profile.cadence.itertuples(index=False):
+            cells = (row.events_per_sample, row.median_gap, row.age_at_prediction)
+            table.add_row(escape(str(row.modality)), *(f"{value:,.4g}" for value in cells))
+        console.print(table)
+    for note in profile.notes:
+        console.print(f"[yellow]note[/] {escape(note)}")
+
+
+def show_recommendation(advice: Any) -> None:
+    """Show the strategy, its reasons, and what would change it."""
+    console = _console()
+    masked = f", masking {advice.masking}" if advice.masking else ""
+    console.print(f"[bold]{advice.strategy.capitalize()} fusion{masked}[/]", end="")
+    console.print(f"  [dim]kept in {_percent(advice.stability)} of replicates[/]")
+    if advice.why_trainable:
+        console.print(f"[yellow]{escape(advice.why_trainable)}[/]")
+    console.print()
+    for reason in advice.reasons:
+        mark = "[green]met    [/]" if reason.met else "[red]not met[/]"
+        console.print(f"  {mark}  [bold]{escape(reason.axis)}[/]: {escape(reason.statement)}")
+    for title, texts in (
+        ("Conflicts", advice.conflicts),
+        ("It would change if", advice.would_change_if),
+        ("Alternatives, in this order", advice.alternatives),
+    ):
+        if texts:
+            console.print(f"\n[bold]{title}[/]")
+            for text in texts:
+                console.print(f"  {escape(text)}")
+
+
+def show_fit(run: Run) -> None:
+    """Say what was trained and where it is."""
+    console = _console()
+    if run.note:
+        console.print(f"[yellow]{escape(run.note)}[/]")
+    console.print(f"Trained: [bold]{run.trained} fusion[/]")
+    _last(run.folder / "model.fusewise")
+
+
+def show_evaluation(run: Run) -> None:
+    """Show the headline, the patterns, the baselines and the requirements."""
+    console, evaluation = _console(), run.evaluation
+    source = str(evaluation.headline["source"].iloc[0])
+    table = _table(
+        f"Quality, patterns weighted as in: {source}", "metric", "score", "test as it came"
+    )
+    pooled = evaluation.pooled.set_index("metric")
+    for row in evaluation.headline.itertuples(index=False):
+        came = pooled.loc[row.metric]
+        table.add_row(
+            row.metric,
+            _interval(row.estimate, row.low, row.high, _number),
+            _interval(came["estimate"], came["low"], came["high"], _number),
+        )
+    console.print(table)
+    _show_by_pattern(console, evaluation)
+    _show_baselines(console, evaluation)
+    _show_requirements(console, run)
+
+
+def show_run(run: Run) -> None:
+    """Show what came out of a whole run; the last line is the path of the report."""
+    console = _console()
+    if run.note:
+        console.print(f"[yellow]{escape(run.note)}[/]")
+    show_evaluation(run)
+    _last(run.report)
+
+
+def _show_patterns(console: Console, profile: Any, most: int = 8) -> None:
+    everything = len(profile.modalities)
+    table = _table(
+        f"Availability patterns, {min(most, len(profile.patterns))} of {len(profile.patterns)}",
+        "pattern",
+        "training",
+        "deployment",
+    )
+    for row in profile.patterns.head(most).itertuples(index=False):
+        unseen = "  [red]never in training[/]" if row.unseen else ""
+        share = "" if math.isnan(row.share_deployment) else _percent(row.share_deployment)
+        table.add_row(
+            _pattern(row.pattern, profile.modalities, everything) + unseen,
+            _percent(row.share_train),
+            share,
+        )
+    console.print(table)
+
+
+def _show_by_pattern(console: Console, evaluation: Any, most: int = 8) -> None:
+    metric = evaluation.metrics[0]
+    rows = evaluation.by_pattern[evaluation.by_pattern["metric"] == metric]
+    rows = rows.sort_values(["weight", "n"], ascending=False, kind="stable")
+    patterns = list(dict.fromkeys(rows["pattern"]))
+    names = sorted({name for pattern in patterns for name in pattern.split("+")})
+    table = _table(
+        f"{metric} by availability pattern, {min(most, len(patterns))} of {len(patterns)}",
+        "pattern",
+        "n",
+        "samples that came so",
+        "n",
+        "others withheld",
+    )
+    for pattern in patterns[:most]:
+        cells: list[str] = [_pattern(pattern, names, len(names))]
+        for view in ("natural", "withheld"):
+            own = rows[(rows["pattern"] == pattern) & (rows["view"] == view)]
+            if own.empty:
+                cells += ["", ""]
+                continue
+            row = own.iloc[0]
+            score = _interval(row["estimate"], row["low"], row["high"], _number)
+            cells += [f"{row['n']:,}", f"[dim]{score} small[/]" if row["small"] else score]
+        table.add_row(*cells)
+    console.print(table)
+
+
+def _show_baselines(console: Console, evaluation: Any) -> None:
+    rows = evaluation.baselines
+    rows = rows[rows["metric"] == evaluation.metrics[0]]
+    if rows.empty:
+        return
+    table = _table("Baselines, on the samples that both answer", "baseline", "n",
+                   evaluation.metrics[0], "model minus baseline")  # fmt: skip
+    for row in rows.itertuples(index=False):
+        table.add_row(
+            escape(row.baseline),
+            f"{row.n:,}",
+            _interval(row.estimate, row.low, row.high, _number),
+            _interval(row.difference, row.difference_low, row.difference_high, _signed),
+        )
+    console.print(table)
+
+
+def _show_requirements(console: Console, run: Run) -> None:
+    rows = run.evaluation.requirements
+    if rows.empty:
+        console.print("[dim]No requirement was declared.[/]")
+        return
+    table = _table("Requirements", "requirement", "measured", "n", "answer")
+    for row in rows.itertuples(index=False):
+        style = _STATUS[row.status]
+        table.add_row(
+            escape(row.requirement),
+            _interval(row.estimate, row.low, row.high, _number),
+            f"{row.n:,}",
+            f"[{style}]{row.status}[/] [dim]{escape(row.reason)}[/]",
+        )
+    console.print(table)
+    if run.next_step:
+        console.print(f"[yellow]{escape(run.next_step)}[/]")
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    # A pipe has no width: tables are not to be cut at 80 columns there.
+    return console if console.is_terminal else Console(highlight=False, width=140)
+
+
+def _last(path: Path | None) -> None:
+    # Plain, so that a script can read the last line whatever the width of the terminal.
+    print(path)  # noqa: T201
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(
+        title=title, title_justify="left", title_style="bold", header_style="dim", box=None
+    )
+    for index, column in enumerate(columns):
+        words = index == 0 or column in ("kind", "answer", "")
+        table.add_column(column, justify="left" if words else "right", overflow="fold")
+    return table
+
+
+def _pattern(pattern: str, modalities: Sequence[str], everything: int) -> str:
+    """Name a pattern by the shorter of what is there and what is not."""
+    present = pattern.split("+")
+    absent = [name for name in sorted(modalities) if name not in present]
+    if pattern != "(none)" and not absent and everything > 1:
+        return "all"
+    if pattern != "(none)" and len(absent) < len(present):
+        return escape(f"all but {', '.join(absent)}")
+    return escape(pattern)
+
+
+def _percent(share: float) -> str:
+    if math.isnan(share):
+        return "?"
+    return f"{share:.1%}" if 0 < share < 0.01 or 0.99 < share < 1 else f"{share:.0%}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if abs(value) < 100 else f"{value:,.4g}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}"
+
+
+def _interval(estimate: float, low: float, high: float, say: Any) -> str:
+    if math.isnan(estimate):
+        return "undefined"
+    if math.isnan(low) or low == high == estimate:
+        return str(say(estimate))
+    return escape(f"{say(estimate)} [{say(low)}, {say(high)}]")
+
+
+def _bar(share: float, *, dim: bool) -> Text:
+    filled = 0 if math.isnan(share) else round(share * _BAR)
+    bar = Text("█" * filled, style="dim" if dim else "cyan")
+    return bar.append("·" * (_BAR - filled), style="dim")
