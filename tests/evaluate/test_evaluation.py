@@ -252,6 +252,9 @@ def test_arguments_are_checked(cohort, oracle):
     for option in ({"n_boot": -1}, {"min_cell": 0}, {"repeats": 0}, {"n_boot": 10.5}):
         with pytest.raises(EvaluationError, match=next(iter(option))):
             evaluate(oracle, test, **option)
+    for seed in (-1, "seven", np.random.default_rng(0)):
+        with pytest.raises(EvaluationError, match="random_state"):
+            evaluate(oracle, test, random_state=seed)
     with pytest.raises(EvaluationError, match="rates"):
         evaluate(oracle, test, rates=(0.5, 1.0))
     frame = pd.DataFrame({"id": [1, 2], "x": [0.0, 1.0]})

@@ -127,7 +127,7 @@ def evaluate(
         metric    n
     0  roc_auc  200
     """
-    _check_numbers(n_boot, min_cell, withheld_patterns, rates, repeats)
+    _check_numbers(n_boot, min_cell, withheld_patterns, rates, repeats, random_state)
     if test.target is None or test.task is None:
         raise EvaluationError(
             "The test set has no target, so nothing can be scored. Name target= when the dataset "
@@ -233,7 +233,12 @@ def evaluate(
 
 
 def _check_numbers(
-    n_boot: int, min_cell: int, withheld_patterns: int, rates: Sequence[float], repeats: int
+    n_boot: int,
+    min_cell: int,
+    withheld_patterns: int,
+    rates: Sequence[float],
+    repeats: int,
+    random_state: int | None,
 ) -> None:
     least = {"n_boot": 0, "min_cell": 1, "withheld_patterns": 0, "repeats": 1}
     given = {
@@ -245,6 +250,13 @@ def _check_numbers(
     for name, value in given.items():
         if not isinstance(value, int | np.integer) or value < least[name]:
             raise EvaluationError(f"{name} is a whole number from {least[name]}, got {value!r}.")
+    if random_state is not None and (
+        not isinstance(random_state, int | np.integer) or random_state < 0
+    ):
+        raise EvaluationError(
+            f"random_state is a whole number from 0, or None, got {random_state!r}: one seed, from "
+            f"which every draw gets its own stream."
+        )
     for rate in rates:
         if not 0 <= rate < 1:
             raise EvaluationError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
@@ -84,7 +85,7 @@ class Requirement:
         value = self.threshold
         if (
             isinstance(value, bool)
-            or not isinstance(value, int | float)
+            or not isinstance(value, numbers.Real)
             or not math.isfinite(value)
         ):
             raise self._wrong(f"{self.limit} is a finite number, got {value!r}")
