@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.validation import check_is_fitted
 
@@ -116,17 +116,6 @@ class FusionEstimator(BaseEstimator):
         check_is_fitted(self, "modalities_")
         save_model(self, path)
 
-    def score(
-        self,
-        X: MultimodalDataset,
-        y: npt.NDArray[Any] | None = None,
-        sample_weight: npt.ArrayLike | None = None,
-    ) -> float:
-        """Return accuracy (classifiers) or R2 (regressors) on `X`."""
-        truth = X.target if y is None else y
-        metric = accuracy_score if isinstance(self, ClassifierMixin) else r2_score
-        return float(metric(truth, self.predict(X), sample_weight=sample_weight))
-
     def predict(self, X: MultimodalDataset) -> npt.NDArray[Any]:
         """Return the most probable class, or the expected amount, of each sample."""
         raise NotImplementedError
@@ -191,6 +180,34 @@ class FusionEstimator(BaseEstimator):
         tags.input_tags.two_d_array = False
         tags.input_tags.allow_nan = True
         return tags
+
+
+class FusionClassifierMixin(ClassifierMixin):
+    """What fusion estimators of classes share."""
+
+    def score(
+        self,
+        X: MultimodalDataset,
+        y: npt.NDArray[Any] | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> float:
+        """Return the accuracy on `X`; the truth is ``X.target`` where `y` is not given."""
+        truth = X.target if y is None else y
+        return float(accuracy_score(truth, self.predict(X), sample_weight=sample_weight))  # type: ignore[attr-defined]
+
+
+class FusionRegressorMixin(RegressorMixin):
+    """What fusion estimators of amounts share."""
+
+    def score(
+        self,
+        X: MultimodalDataset,
+        y: npt.NDArray[Any] | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> float:
+        """Return R2 on `X`; the truth is ``X.target`` where `y` is not given."""
+        truth = X.target if y is None else y
+        return float(r2_score(truth, self.predict(X), sample_weight=sample_weight))  # type: ignore[attr-defined]
 
 
 def _require_dataset(X: Any, estimator: Any) -> None:

@@ -130,7 +130,8 @@ class Combiner:
         normalised = self.name == "weighted"
 
         def objective(theta: FloatArray) -> tuple[float, FloatArray]:
-            weights, stretch = theta[:n_experts], theta[n_experts]
+            # The pool's weights carry its scale; only a weighted mean needs a stretch of its own.
+            weights, stretch = theta[:n_experts], theta[n_experts] if normalised else 1.0
             pooled = np.einsum("e,nek->nk", weights, deviations)
             total = present @ weights if normalised else np.ones(len(present))
             evidence = pooled / total[:, None]
@@ -141,7 +142,6 @@ class Combiner:
                 slopes -= present.T @ (scaled * evidence).sum(axis=1)
             value += 0.5 * _RIDGE * float(((weights - 1) ** 2).sum())
             slopes += _RIDGE * (weights - 1)
-            # The pool's weights carry its scale; only a weighted mean needs a stretch of its own.
             by_stretch = float((gradient * evidence).sum()) if normalised else 0.0
             return value, np.append(slopes, by_stretch)
 

@@ -7,13 +7,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import ClassifierMixin, RegressorMixin, clone
+from sklearn.base import clone
 from sklearn.utils import get_tags
 from threadpoolctl import threadpool_limits
 
 from fusewise.data import Deployment, MultimodalDataset, inner_validation
 from fusewise.exceptions import DatasetError
-from fusewise.fusion.base import FusionEstimator
+from fusewise.fusion.base import (
+    FusionClassifierMixin,
+    FusionEstimator,
+    FusionRegressorMixin,
+)
 from fusewise.fusion.blocks import encode, fit_encoders
 from fusewise.fusion.boosting import BoostedTreesClassifier, BoostedTreesRegressor
 from fusewise.fusion.masking import Masking, plan_removals
@@ -202,7 +206,7 @@ class _EarlyFusion(FusionEstimator):
         return bool(get_tags(model).input_tags.allow_nan)
 
 
-class EarlyFusionClassifier(ClassifierMixin, _EarlyFusion):
+class EarlyFusionClassifier(FusionClassifierMixin, _EarlyFusion):
     __doc__ = _EarlyFusion.__doc__
 
     def _default(self, seed: int) -> Any:
@@ -217,7 +221,7 @@ class EarlyFusionClassifier(ClassifierMixin, _EarlyFusion):
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
 
-class EarlyFusionRegressor(RegressorMixin, _EarlyFusion):
+class EarlyFusionRegressor(FusionRegressorMixin, _EarlyFusion):
     __doc__ = (_EarlyFusion.__doc__ or "").replace("FusionClassifier", "FusionRegressor")
 
     def _default(self, seed: int) -> Any:

@@ -9,11 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from joblib import Parallel, delayed
-from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.base import ClassifierMixin
 
 from fusewise.data import Deployment, MultimodalDataset, folds
 from fusewise.exceptions import DatasetError, FusewiseWarning, UnknownModalityError, did_you_mean
-from fusewise.fusion.base import FusionEstimator
+from fusewise.fusion.base import (
+    FusionClassifierMixin,
+    FusionEstimator,
+    FusionRegressorMixin,
+)
 from fusewise.fusion.blocks import Block, encode, fit_encoders
 from fusewise.fusion.combine import COMBINERS, Combiner, check_combiner, choose_combiner
 from fusewise.fusion.experts import (
@@ -354,7 +358,7 @@ class _LateFusion(FusionEstimator):
         return self.combiner_.combine(*self.expert_outputs(X))
 
 
-class LateFusionClassifier(ClassifierMixin, _LateFusion):
+class LateFusionClassifier(FusionClassifierMixin, _LateFusion):
     __doc__ = _LateFusion.__doc__
 
     def predict_proba(self, X: MultimodalDataset) -> FloatArray:
@@ -366,7 +370,7 @@ class LateFusionClassifier(ClassifierMixin, _LateFusion):
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
 
-class LateFusionRegressor(RegressorMixin, _LateFusion):
+class LateFusionRegressor(FusionRegressorMixin, _LateFusion):
     __doc__ = _LateFusion.__doc__
 
     def predict(self, X: MultimodalDataset) -> FloatArray:

@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import ClassifierMixin, RegressorMixin
 from threadpoolctl import threadpool_limits
 
 from fusewise.data import MultimodalDataset
-from fusewise.fusion.base import FusionEstimator
+from fusewise.fusion.base import (
+    FusionClassifierMixin,
+    FusionEstimator,
+    FusionRegressorMixin,
+)
 from fusewise.fusion.boosting import BoostedTreesClassifier, BoostedTreesRegressor
 
 FloatArray = npt.NDArray[np.float64]
@@ -34,7 +37,7 @@ class _PresenceOnly(FusionEstimator):
         return self._answer(X).astype(float)
 
 
-class PresenceOnlyClassifier(ClassifierMixin, _PresenceOnly):
+class PresenceOnlyClassifier(FusionClassifierMixin, _PresenceOnly):
     __doc__ = _PresenceOnly.__doc__
 
     def _fit(self, X: MultimodalDataset, y: npt.NDArray[Any], weight: FloatArray) -> None:
@@ -51,7 +54,7 @@ class PresenceOnlyClassifier(ClassifierMixin, _PresenceOnly):
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
 
-class PresenceOnlyRegressor(RegressorMixin, _PresenceOnly):
+class PresenceOnlyRegressor(FusionRegressorMixin, _PresenceOnly):
     __doc__ = _PresenceOnly.__doc__
 
     def _fit(self, X: MultimodalDataset, y: npt.NDArray[Any], weight: FloatArray) -> None:
