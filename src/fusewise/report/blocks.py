@@ -177,6 +177,11 @@ class Tree:
     entries: tuple[tuple[str, str | Tree], ...]
     block: ClassVar[str] = "tree"
 
+    @property
+    def leaves(self) -> int:
+        """How many settings there are: long ones are folded."""
+        return sum(1 if isinstance(value, str) else value.leaves for _, value in self.entries)
+
 
 @dataclass(frozen=True)
 class Section:

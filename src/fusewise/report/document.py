@@ -65,9 +65,10 @@ class Report:
     def sections(self) -> tuple[Section, ...]:
         """The sections, the answer first."""
         names = patterns_of(self.profile, self.evaluation)
+        given = self.provenance or {}
         made = (
             recommendation_section(self.recommendation, self.evaluation),
-            requirements_section(self.evaluation, names),
+            requirements_section(self.evaluation, names, given.get("next step")),
             headline_section(self.evaluation, names),
             availability_section(self.profile, self.recommendation, names),
             dimensions_section(self.profile),
@@ -203,7 +204,8 @@ def report(
     title : str, optional
         The heading of the page.
     provenance : dict, optional
-        How it was made: versions, seeds, settings, fingerprints. Nested dicts become sub-tables.
+        How it was made: versions, seeds, settings, fingerprints. Nested dicts become sub-tables. A
+        ``"next step"`` is shown beside the requirements too.
 
     Returns
     -------

@@ -80,8 +80,8 @@ TERMS: dict[str, str] = {
         "cancels."
     ),
     "stability": (
-        "The share of bootstrap replicates of the profile, and of thresholds moved a little, that "
-        "lead to the same recommendation."
+        "The share of replicates that lead to the same recommendation, when the requests are "
+        "resampled and the thresholds are moved a little."
     ),
     "cadence": "How often a modality is measured.",
 }

@@ -42,4 +42,6 @@ def plain_data(value: Any) -> Any:
         return None
     if isinstance(value, pd.Timestamp):
         return value.isoformat()
+    if hasattr(value, "__dict__") and not callable(value):
+        return {k: plain_data(v) for k, v in vars(value).items() if not k.startswith("_")}
     return str(value)

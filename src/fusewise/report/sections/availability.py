@@ -7,7 +7,6 @@ from typing import Any
 from fusewise.report.blocks import Figure, Notice, Prose, Section, Table
 from fusewise.report.frames import Patterns, Record, cells, columns, flag, rate_of, records, zero
 from fusewise.report.numbers import (
-    MINUS,
     count,
     known,
     percent,

@@ -19,7 +19,7 @@ def making_section(
     if facts:
         blocks.append(Tree(say("Results"), facts))
     given = dict(provenance or {})
-    warnings = given.pop("warnings", None) or ()
+    warnings = () if _branch(given.get("warnings")) else given.pop("warnings", None) or ()
     leaves = tuple((str(k), _leaf(k, v)) for k, v in given.items() if not _branch(v))
     if leaves:
         blocks.append(Tree(say("Run"), leaves))

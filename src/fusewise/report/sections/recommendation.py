@@ -43,7 +43,10 @@ def recommendation_section(recommendation: Any, evaluation: Any = None) -> Secti
             )
         )
     if recommendation.reasons:
-        items = tuple(_reason(reason) for reason in recommendation.reasons)
+        items = tuple(
+            _reason(reason, decided=place == 0)
+            for place, reason in enumerate(recommendation.reasons)
+        )
         blocks.append(Verdicts(say("Why"), items))
     if recommendation.conflicts:
         title = say("What speaks against it")
@@ -68,14 +71,14 @@ def recommendation_section(recommendation: Any, evaluation: Any = None) -> Secti
 def _hero(recommendation: Any, strategy: str, evaluation: Any) -> Hero:
     name, what = STRATEGIES.get(strategy, (strategy, ""))
     chips = []
-    masking = getattr(recommendation, "masking", None)
+    trained = str(getattr(recommendation, "trainable", None) or strategy)
+    maskings = getattr(recommendation, "maskings", None) or {}
+    masking = maskings.get(trained, getattr(recommendation, "masking", None))
     if masking:
         chips.append(("masking", MASKING.get(str(masking), str(masking))))
     if known(recommendation.stability):
         chips.append(("stability", percent(recommendation.stability)))
-    trained = getattr(recommendation, "trainable", None)
-    if trained:
-        chips.append(("trained", strategy_name(trained).lower()))
+    chips.append(("trained", strategy_name(trained).lower()))
     text = say("{name} {what}.", name=name, what=what) if what else say("")
     return Hero("Recommended strategy", name, text, tuple(chips), _glances(evaluation))
 
@@ -110,47 +113,58 @@ def _quotes(lines: Any) -> tuple[Text, ...]:
     return tuple(quote(line) for line in lines if str(line).strip())
 
 
-def _reason(reason: Any) -> Verdict:
+def _reason(reason: Any, *, decided: bool) -> Verdict:
     met = bool(reason.met)
-    value = reason.value
-    measured = estimate(value, reason.low, reason.high) if known(value) else ""
-    if value is not None and not known(value):
-        measured = plain(value) if isinstance(value, str | bool) else ""
-    threshold = plain(reason.threshold) if reason.threshold is not None else ""
+    measured = estimate(reason.value, reason.low, reason.high) if known(reason.value) else ""
+    threshold = plain(reason.threshold) if known(reason.threshold) else ""
+    label = [f"decided by {reason.axis}" if decided else str(reason.axis)]
+    if isinstance(reason.value, str):
+        label.append(reason.value)
+    if isinstance(reason.threshold, str):
+        label.append(f"asked for: {reason.threshold}")
     spark = draw_spark(
-        value if known(value) else None,
+        reason.value if known(reason.value) else None,
         reason.low,
         reason.high,
         reason.threshold if known(reason.threshold) else None,
         label=f"{reason.axis}: {measured}, threshold {threshold}",
-        tone="fact" if met else "quiet",
+        tone="fact" if decided or met else "quiet",
     )
     return Verdict(
-        "holds" if met else "fails",
+        f"{'holds' if met else 'fails'}{' decided' if decided else ''}",
         "met" if met else "not met",
         quote(reason.statement),
         measured,
         threshold,
         spark,
-        label=str(reason.axis),
+        label=" · ".join(label),
     )
 
 
 def _stability(recommendation: Any) -> list[Any]:
     blocks: list[Any] = []
     if known(recommendation.stability):
-        blocks.append(
-            Prose(
-                say(
-                    "[[Stability|stability]]: **{share}** of the bootstrap replicates of the "
-                    "profile, and of thresholds moved by 20 %, lead to the same recommendation.",
-                    share=percent(recommendation.stability),
-                )
-            )
+        text = say(
+            "[[Stability|stability]]: **{share}** of replicates keep this strategy, when the "
+            "counted requests are resampled and all thresholds are moved by up to 20 %.",
+            share=percent(recommendation.stability),
         )
+        blocks.append(Prose(text))
+    moves = records(recommendation, "sensitivity")
     thresholds = getattr(recommendation, "thresholds", None) or {}
-    if thresholds:
+    if moves:
+        rows = tuple(
+            cells(
+                str(r["threshold"]).replace("_", " "),
+                plain(r["value"]),
+                plain(r["moved_to"]),
+                strategy_name(r["strategy"]),
+            )
+            for r in moves
+        )
+        heads = columns("threshold", "value", "moved to", "would give", text=1)
+        blocks.append(Table(heads, rows, say("Thresholds, and what moving each of them does")))
+    elif thresholds:
         rows = tuple(cells(str(key), plain(value)) for key, value in thresholds.items())
-        caption = say("Thresholds of the decision matrix")
-        blocks.append(Table(columns("threshold", "value"), rows, caption))
+        blocks.append(Table(columns("threshold", "value"), rows, say("Thresholds")))
     return blocks

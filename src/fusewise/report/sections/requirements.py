@@ -15,8 +15,13 @@ STATUSES = ("not met", "undetermined", "met")
 _CLASS = {"met": "met", "not met": "unmet", "undetermined": "open"}
 
 
-def requirements_section(evaluation: Any, names: Patterns) -> Section | None:
-    """Build the section from an evaluation, or nothing from None."""
+def requirements_section(
+    evaluation: Any, names: Patterns, next_step: str | None = None
+) -> Section | None:
+    """Build the section from an evaluation, or nothing from None.
+
+    `next_step` says what to do where a requirement is not met, if whoever ran it has a proposal.
+    """
     if evaluation is None:
         return None
     rows = records(evaluation, "requirements")
@@ -45,6 +50,8 @@ def requirements_section(evaluation: Any, names: Patterns) -> Section | None:
         count_open = plural(tally["undetermined"], "requirement")
         title = say("{what} cannot be answered with these samples", what=count_open)
         blocks.append(Notice("info", title, (text,)))
+    if next_step:
+        blocks.append(Notice("info", say("What next"), (quote(next_step),)))
     blocks.append(_table(rows, names))
     return Section("requirements", "Requirements", lead, tuple(blocks))
 

@@ -1,0 +1,125 @@
+"""Numbers, scales, names and sentences."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fusewise.report.frames import Patterns
+from fusewise.report.glossary import TERMS
+from fusewise.report.numbers import estimate, number, percent, percent_interval, signed
+from fusewise.report.plots.scale import Scale, tick_label
+from fusewise.report.plots.svg import Svg, fit, text_width
+from fusewise.report.text import escape_markdown, say
+
+finite = st.floats(allow_nan=False, allow_infinity=False, width=32)
+
+
+@given(finite)
+def test_a_rounded_zero_has_no_sign(value):
+    """No number is written as minus zero, and each is read back to within its rounding."""
+    text = number(value)
+    assert not re.fullmatch(r"[−-]0[.0]*", text)
+    back = float(text.replace("−", "-").replace(",", ""))
+    assert math.isclose(back, value, rel_tol=0.01, abs_tol=6e-4)
+
+
+@given(st.floats(0, 1))
+def test_only_everything_is_a_hundred_percent(share):
+    """A share below one is never rounded to all, nor one above zero to none."""
+    assert (percent(share) == "100%") == (share == 1.0)
+    assert (percent(share) == "0%") == (share == 0.0)
+
+
+def test_missing_numbers_are_never_nan():
+    """What is not known is written as not available."""
+    for write in (number, percent, signed, estimate):
+        assert write(math.nan) == "n/a"
+        assert write(None) == "n/a"
+
+
+def test_an_interval_of_no_width_is_left_out():
+    """A declared rate has no sampling error, so it gets no interval."""
+    assert percent_interval(0.5, 0.5, 0.5) == "50.0%"
+
+
+@given(finite, st.floats(1e-6, 1e6), st.integers(1, 12))
+def test_ticks_lie_inside_and_differ(low, width, about):
+    """Ticks are inside the scale, evenly spaced, and written differently."""
+    high = low + width
+    if not high > low + 1e-9 * abs(low):
+        return
+    ticks = Scale(low, high, 0, 100).ticks(about)
+    step = (high - low) * 1e-6
+    assert all(low - step <= t <= high + step for t in ticks)
+
+
+@pytest.mark.parametrize(
+    ("ticks", "texts"),
+    [
+        ([0.7, 0.75, 0.8], ["0.70", "0.75", "0.80"]),
+        ([1300, 1320], ["1,300", "1,320"]),
+        ([0, 5000, 10000], ["0", "5k", "10k"]),
+    ],
+)
+def test_ticks_are_written_alike(ticks, texts):
+    """All ticks of one axis have the decimals that tell them apart."""
+    assert [tick_label(t, ticks) for t in ticks] == texts
+
+
+@given(st.text(min_size=1, max_size=60), st.floats(20, 300))
+def test_shortened_names_fit(text, width):
+    """A name is shortened until it fits, and a short one is left alone."""
+    short = fit(text, width)
+    assert text_width(short) <= width + 0.5 or short == "…"
+    assert short == text or "…" in short
+
+
+@given(st.text())
+def test_inserted_values_are_text(value):
+    """Whatever is inserted into a sentence is escaped, and found again unescaped."""
+    html = str(say("**{v}** [[sample]]", v=value).html)
+    inner = html.split("<b>", 1)[1].rsplit("</b>", 1)[0]
+    assert "<" not in inner
+    assert ">" not in inner
+    assert say("{v}", v=value).plain == value
+
+
+def test_drawings_escape_their_text():
+    """Text, titles and attributes of a drawing cannot leave their place."""
+    svg = Svg(10, 10, 'a"><script>')
+    svg.add("text", "</text><script>", x=1, y=1, title="<script>", class_='"><script>')
+    assert "<script>" not in svg.markup()
+
+
+def test_markdown_marks_are_escaped():
+    """What Markdown would read as a mark is shown; underscores inside names stay readable."""
+    assert escape_markdown("*a* `b` [x](y) blood_gas _i_") == (
+        r"\*a\* \`b\` \[x\](y) blood_gas \_i\_"
+    )
+
+
+def test_unknown_words_are_refused():
+    """A sentence cannot link a word that the glossary does not have."""
+    with pytest.raises(KeyError):
+        _ = say("[[no such word]]").html
+
+
+def test_glossary_ends_in_full_sentences():
+    """Every word is explained by a sentence."""
+    assert all(text[0].isupper() and text.endswith(".") for text in TERMS.values())
+
+
+def test_patterns_are_named_by_the_shorter_side():
+    """A pattern that lacks little is named by what it lacks, a short one by what it has."""
+    names = Patterns(("static", "vitals", "labs", "notes", "imaging"))
+    assert names.short("imaging+labs+notes+static+vitals") == "complete case"
+    assert names.short("labs+notes+static+vitals") == "without imaging"
+    assert names.short("static") == "static"
+    assert names.short("(none)") == "(none)"
+    assert names.short("without imaging") == "without imaging"
+    assert names.spoken("static") == "static"
