@@ -54,7 +54,7 @@ class EventBlock:
         taken[:, :, last_times] = now[:, None] - taken[:, :, last_times]
         names = [f"{v}:{s}" for v in self.variables for s in STATISTICS]
         order = np.argsort(np.array(names, dtype=object), kind="stable") if names else []
-        flat = taken.reshape(len(rows), -1)[:, order]
+        flat = taken.reshape(len(rows), len(names))[:, order]
         return pd.DataFrame(flat, columns=[names[i] for i in order])
 
     def events(self, samples: IntArray) -> pd.DataFrame:

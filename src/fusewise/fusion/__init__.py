@@ -6,6 +6,7 @@ from fusewise.fusion.late import LateFusionClassifier, LateFusionRegressor
 from fusewise.fusion.linear import LinearClassifier, LinearRegressor
 from fusewise.fusion.masking import Masking, RemovalPlan, plan_removals
 from fusewise.fusion.persist import load_model as load
+from fusewise.fusion.persist import read_manifest, save_model
 from fusewise.fusion.presence_only import PresenceOnlyClassifier, PresenceOnlyRegressor
 
 __all__ = [
@@ -23,4 +24,6 @@ __all__ = [
     "RemovalPlan",
     "load",
     "plan_removals",
+    "read_manifest",
+    "save_model",
 ]

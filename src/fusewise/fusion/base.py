@@ -80,7 +80,8 @@ class FusionEstimator(BaseEstimator):
                 "to learn from."
             )
         names = sorted(X.modalities)
-        present = X.presence[:, [X.modalities.index(n) for n in names]].any(axis=0)
+        present = np.asarray(X.presence[:, [X.modalities.index(n) for n in names]].any(axis=0))
+        self.declared_ = tuple(names)
         self.modalities_ = tuple(n for n, some in zip(names, present, strict=True) if some)
         X = X.only(*self.modalities_)[usable]
         self.kinds_ = {name: X.kinds[name] for name in self.modalities_}
@@ -98,7 +99,7 @@ class FusionEstimator(BaseEstimator):
         For the others prediction raises; ask ``model.predict(X[model.answerable(X)])`` to abstain.
         """
         check_is_fitted(self, "modalities_")
-        return self.presence(X).any(axis=1)
+        return np.asarray(self.presence(X).any(axis=1))
 
     def presence(self, X: MultimodalDataset) -> BoolArray:
         """Return presence (n_samples, n_modalities_) of the modalities that the model knows."""
@@ -193,7 +194,7 @@ class FusionClassifierMixin(ClassifierMixin):
     ) -> float:
         """Return the accuracy on `X`; the truth is ``X.target`` where `y` is not given."""
         truth = X.target if y is None else y
-        return float(accuracy_score(truth, self.predict(X), sample_weight=sample_weight))  # type: ignore[attr-defined]
+        return float(accuracy_score(truth, self.predict(X), sample_weight=sample_weight))
 
 
 class FusionRegressorMixin(RegressorMixin):
@@ -207,7 +208,7 @@ class FusionRegressorMixin(RegressorMixin):
     ) -> float:
         """Return R2 on `X`; the truth is ``X.target`` where `y` is not given."""
         truth = X.target if y is None else y
-        return float(r2_score(truth, self.predict(X), sample_weight=sample_weight))  # type: ignore[attr-defined]
+        return float(r2_score(truth, self.predict(X), sample_weight=sample_weight))
 
 
 def _require_dataset(X: Any, estimator: Any) -> None:

@@ -183,7 +183,7 @@ class BoostedTreesClassifier(ClassifierMixin, _BoostedTrees):
     """Gradient boosted trees for classes, by log loss."""
 
     @property
-    def _objective(self) -> Any:  # type: ignore[override]
+    def _objective(self) -> Any:
         from lightgbm import LGBMClassifier
 
         return LGBMClassifier
@@ -199,12 +199,12 @@ class BoostedTreesClassifier(ClassifierMixin, _BoostedTrees):
             return np.ones((len(X), 1))
         total = np.zeros((len(X), len(self.classes_)))
         for model, trees in self.models_:
-            total += model.booster_.predict(X, num_iteration=trees, num_threads=1).reshape(
-                len(X), -1
-            ) if len(self.classes_) > 2 else _two_columns(
-                model.booster_.predict(X, num_iteration=trees, num_threads=1)
-            )  # fmt: skip
+            total += self._proba(model.booster_.predict(X, num_iteration=trees, num_threads=1))
         return total / len(self.models_)
+
+    def _proba(self, raw: FloatArray) -> FloatArray:
+        # LightGBM gives one column for two classes.
+        return np.column_stack([1 - raw, raw]) if len(self.classes_) == 2 else raw
 
     def predict(self, X: FloatArray) -> npt.NDArray[Any]:
         """Return the most probable class (n_samples,)."""
@@ -215,7 +215,7 @@ class BoostedTreesRegressor(RegressorMixin, _BoostedTrees):
     """Gradient boosted trees for an amount, by squared error."""
 
     @property
-    def _objective(self) -> Any:  # type: ignore[override]
+    def _objective(self) -> Any:
         from lightgbm import LGBMRegressor
 
         return LGBMRegressor
@@ -230,7 +230,3 @@ class BoostedTreesRegressor(RegressorMixin, _BoostedTrees):
         for model, trees in self.models_:
             total += model.booster_.predict(X, num_iteration=trees, num_threads=1)
         return total / len(self.models_)
-
-
-def _two_columns(positive: FloatArray) -> FloatArray:
-    return np.column_stack([1 - positive, positive])

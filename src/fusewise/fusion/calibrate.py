@@ -103,11 +103,7 @@ class PatternCalibration:
                 [
                     gradient.sum(axis=0) + 1e-3 * shift,
                     [by_sample.sum() + (slope - 1) / _SLOPE_SPREAD**2],
-                    [
-                        (by_sample @ size + growth / _COUNT_SPREAD**2)
-                        if self.by_pattern
-                        else 0.0
-                    ],
+                    [(by_sample @ size + growth / _COUNT_SPREAD**2) if self.by_pattern else 0.0],
                     slopes + deviation / _PATTERN_SPREAD**2
                     if self.by_pattern
                     else np.zeros(n_patterns),

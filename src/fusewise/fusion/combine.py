@@ -100,9 +100,7 @@ class Combiner:
         evidence = self._evidence(outputs, present)
         if self.calibration_ is None:
             return to_output(self.prior_ + evidence, self.n_classes)
-        return to_output(
-            self.calibration_.apply(evidence, present, self.prior_), self.n_classes
-        )
+        return to_output(self.calibration_.apply(evidence, present, self.prior_), self.n_classes)
 
     def _scores(self, outputs: FloatArray) -> FloatArray:
         return np.log(np.clip(outputs, _EPS, 1.0)) if self.n_classes else outputs

@@ -113,9 +113,8 @@ class _EarlyFusion(FusionEstimator):
         matrix = self._join(blocks, presence, rows)
         seed = int(model_seed.generate_state(1)[0] >> 1)
         model = self._default(seed) if self.estimator is None else clone(self.estimator)
-        if self.estimator is not None and "random_state" in model.get_params():
-            if model.get_params()["random_state"] is None:
-                model.set_params(random_state=seed)
+        if model.get_params().get("random_state", seed) is None:
+            model.set_params(random_state=seed)
         extra: dict[str, Any] = {}
         if isinstance(model, BoostedTreesClassifier | BoostedTreesRegressor):
             # Copies of one sample must not stand on both sides of the stopping rule.
@@ -195,7 +194,9 @@ class _EarlyFusion(FusionEstimator):
     ) -> list[BoolArray]:
         plan = None
         if masking.schedule == "deployment":
-            plan = plan_removals(presence, self.modalities_, Deployment.of(self.deployment))
+            plan = plan_removals(
+                presence, self.modalities_, Deployment.of(self.deployment), self.declared_
+            )
         return [
             masking.draw(presence, epoch, np.random.default_rng(child), plan=plan)
             for epoch, child in enumerate(seed.spawn(masking.copies))
@@ -206,7 +207,7 @@ class _EarlyFusion(FusionEstimator):
         return bool(get_tags(model).input_tags.allow_nan)
 
 
-class EarlyFusionClassifier(FusionClassifierMixin, _EarlyFusion):
+class EarlyFusionClassifier(FusionClassifierMixin, _EarlyFusion):  # noqa: D101 - the parameters are written once
     __doc__ = _EarlyFusion.__doc__
 
     def _default(self, seed: int) -> Any:
@@ -218,10 +219,11 @@ class EarlyFusionClassifier(FusionClassifierMixin, _EarlyFusion):
 
     def predict(self, X: MultimodalDataset) -> npt.NDArray[Any]:
         """Return the most probable class of each sample (n_samples,)."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
 
 
-class EarlyFusionRegressor(FusionRegressorMixin, _EarlyFusion):
+class EarlyFusionRegressor(FusionRegressorMixin, _EarlyFusion):  # noqa: D101 - the parameters are written once
     __doc__ = (_EarlyFusion.__doc__ or "").replace("FusionClassifier", "FusionRegressor")
 
     def _default(self, seed: int) -> Any:

@@ -132,7 +132,7 @@ def predict_expert(expert: FittedExpert, values: FloatArray, n_classes: int) -> 
 def _candidates(task: ExpertTask) -> dict[str, Any]:
     if task.estimator is not None:
         model = clone(task.estimator)
-        if "random_state" in model.get_params() and model.get_params()["random_state"] is None:
+        if model.get_params().get("random_state", task.seed) is None:
             model.set_params(random_state=task.seed)
         if np.isnan(task.values).any() and not get_tags(model).input_tags.allow_nan:
             raise DatasetError(
@@ -191,9 +191,7 @@ def _fit_given(
     if (weight == 1).all():
         return model.fit(X, y)
     if "sample_weight" not in inspect.signature(model.fit).parameters:
-        raise DatasetError(
-            f"expert {task.name!r}: {type(model).__name__} takes no sample_weight."
-        )
+        raise DatasetError(f"expert {task.name!r}: {type(model).__name__} takes no sample_weight.")
     return model.fit(X, y, sample_weight=weight)
 
 

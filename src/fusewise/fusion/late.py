@@ -197,7 +197,7 @@ class _LateFusion(FusionEstimator):
         ):
             positions, values = self._values(X, members)
             target = y[positions]
-            if self._n_classes and len(np.unique(target)) < 2 or len(positions) < 2:
+            if (self._n_classes and len(np.unique(target)) < 2) or len(positions) < 2:
                 unteachable.append(name)
                 continue
             events = any(self.kinds_[m] == "events" for m in members)
@@ -273,7 +273,7 @@ class _LateFusion(FusionEstimator):
     ) -> None:
         usable = np.flatnonzero((fold >= 0) & present.any(axis=1))
         rows, shown = self._rows_for_combiner(X, usable, present, seed)
-        weight = weight * mixture_weights(X, self.modalities_, self.deployment)
+        weight = weight * mixture_weights(X, self.declared_, self.deployment)
         priors = np.array([e.prior for e in self.experts_.values()])
         if self._n_classes:
             mass = np.bincount(y, weight, minlength=self._n_classes) + 1e-6
@@ -300,9 +300,7 @@ class _LateFusion(FusionEstimator):
                 for name in names:
                     combined = fitted(name, ~held).combine(outputs[rows[held]], shown[held])
                     losses[name][held] = sample_losses(combined, y[rows[held]], self._n_classes)
-            chosen, self.combiner_scores_ = choose_combiner(
-                names, fold[rows], losses, weight[rows]
-            )
+            chosen, self.combiner_scores_ = choose_combiner(names, fold[rows], losses, weight[rows])
         self.combiner_ = fitted(chosen, np.ones(len(rows), dtype=bool))
 
     def _rows_for_combiner(
@@ -319,7 +317,9 @@ class _LateFusion(FusionEstimator):
         natural = self.presence(X)[usable]
         plan = None
         if masking.schedule == "deployment":
-            plan = plan_removals(natural, self.modalities_, Deployment.of(self.deployment))
+            plan = plan_removals(
+                natural, self.modalities_, Deployment.of(self.deployment), self.declared_
+            )
         shown = [present[usable]]
         for epoch, child in enumerate(seed.spawn(masking.copies)):
             masked = masking.draw(natural, epoch, np.random.default_rng(child), plan=plan)
@@ -358,7 +358,7 @@ class _LateFusion(FusionEstimator):
         return self.combiner_.combine(*self.expert_outputs(X))
 
 
-class LateFusionClassifier(FusionClassifierMixin, _LateFusion):
+class LateFusionClassifier(FusionClassifierMixin, _LateFusion):  # noqa: D101 - the parameters are written once
     __doc__ = _LateFusion.__doc__
 
     def predict_proba(self, X: MultimodalDataset) -> FloatArray:
@@ -367,10 +367,11 @@ class LateFusionClassifier(FusionClassifierMixin, _LateFusion):
 
     def predict(self, X: MultimodalDataset) -> npt.NDArray[Any]:
         """Return the most probable class of each sample (n_samples,)."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
 
 
-class LateFusionRegressor(FusionRegressorMixin, _LateFusion):
+class LateFusionRegressor(FusionRegressorMixin, _LateFusion):  # noqa: D101 - the parameters are written once
     __doc__ = _LateFusion.__doc__
 
     def predict(self, X: MultimodalDataset) -> FloatArray:

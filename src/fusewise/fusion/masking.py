@@ -135,7 +135,10 @@ class RemovalPlan:
 
 
 def plan_removals(
-    presence: BoolArray, modalities: Sequence[str], deployment: Deployment
+    presence: BoolArray,
+    modalities: Sequence[str],
+    deployment: Deployment,
+    declared: Sequence[str] | None = None,
 ) -> RemovalPlan:
     """Plan removals that turn training patterns into those of the deployment.
 
@@ -144,29 +147,34 @@ def plan_removals(
     subsets. For one modality that is present with probability p in training and q in deployment,
     this is the removal with probability ``1 - q / p``. Where the deployment has more of a modality
     than training, it cannot be simulated; the plan then comes as near as removing can, and warns.
+    `declared` names the modalities that the deployment may speak of, where some of them are in no
+    training sample.
     """
     import warnings
 
-    weights = deployment.pattern_weights(modalities, presence)
+    known = modalities if declared is None or deployment.source == "training" else declared
+    weights = deployment.pattern_weights(known, presence)
     if weights is None:
         raise MaskingError(
             "masking: the schedule 'deployment' needs the deployment's availability. Declare "
             "rates, patterns or a log of requests, or use 'uniform' or 'curriculum'."
         )
     distinct, codes = pattern_codes(presence)
-    filled = distinct.any(axis=1)
+    filled = np.asarray(distinct.any(axis=1))
     share = np.bincount(codes, minlength=len(distinct)).astype(float)[filled]
     sources, share = distinct[filled], share / share.sum()
+    weights = {p: w for p, w in weights.items() if p & frozenset(modalities)}
     wanted = np.array([[m in pattern for m in modalities] for pattern in weights], dtype=bool)
     # A sample whose pattern has no subset in the deployment keeps what both have in common, or
     # stays as it is: it must not be emptied.
     targets = np.unique(np.vstack([wanted, sources]), axis=0)
     aim = _aims(targets, wanted, np.array(list(weights.values())))
     # Patterns that only training has get no mass unless nothing else is possible.
-    subset = (~targets[None, :, :] | sources[:, None, :]).all(axis=2)
+    subset = np.asarray((~targets[None, :, :] | sources[:, None, :]).all(axis=2))
     reach = subset & (aim > 0)[None, :]
-    stuck = ~reach.any(axis=1)
-    reach[stuck] = subset[stuck] & (targets[None, :, :] == sources[stuck][:, None, :]).all(axis=2)
+    stuck = np.asarray(~reach.any(axis=1))
+    same = np.asarray((targets[None, :, :] == sources[:, None, :]).all(axis=2))
+    reach[stuck] = same[stuck]
     kernel = _fit_margins(reach.astype(float), share, aim)
     reached = share @ kernel
     shortfall = float(0.5 * np.abs(reached - aim).sum())

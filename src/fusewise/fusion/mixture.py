@@ -15,26 +15,28 @@ _LARGEST = 20.0
 
 
 def mixture_weights(
-    X: MultimodalDataset, modalities: Sequence[str], deployment: Any
+    X: MultimodalDataset, declared: Sequence[str], deployment: Any
 ) -> npt.NDArray[np.float64]:
     """Return one weight per sample (mean 1): deployment over training pattern frequency.
 
-    All are 1 where the deployment is unknown or looks like training.
+    All are 1 where the deployment is unknown or looks like training. `declared` names the
+    modalities that the deployment may speak of, also those that no training sample has.
     """
-    declared = Deployment.of(deployment)
-    if declared.source in ("none", "training"):
+    facts = Deployment.of(deployment)
+    if facts.source in ("none", "training"):
         return np.ones(len(X))
-    weights = declared.pattern_weights(X.modalities)
-    if weights is None:
-        return np.ones(len(X))
+    weights: dict[frozenset[str], float] = {}
+    for pattern, weight in (facts.pattern_weights(declared) or {}).items():
+        # A modality that training never saw tells the combiner nothing.
+        seen = pattern & frozenset(X.modalities)
+        weights[seen] = weights.get(seen, 0.0) + weight
     labels, codes, counts = np.unique(
         pattern_labels(X.presence, X.modalities).astype(str),
         return_inverse=True,
         return_counts=True,
     )
-    ratio = np.array(
-        [weights.get(parse_pattern(label), 0.0) / (n / len(X)) for label, n in zip(labels, counts, strict=True)]  # fmt: skip
-    )
+    wanted = np.array([weights.get(parse_pattern(label), 0.0) for label in labels])
+    ratio = wanted / (counts / len(X))
     each = np.minimum(ratio[codes.ravel()], _LARGEST)
     if each.sum() == 0:
         return np.ones(len(X))

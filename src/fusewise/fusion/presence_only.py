@@ -37,7 +37,7 @@ class _PresenceOnly(FusionEstimator):
         return self._answer(X).astype(float)
 
 
-class PresenceOnlyClassifier(FusionClassifierMixin, _PresenceOnly):
+class PresenceOnlyClassifier(FusionClassifierMixin, _PresenceOnly):  # noqa: D101 - the parameters are written once
     __doc__ = _PresenceOnly.__doc__
 
     def _fit(self, X: MultimodalDataset, y: npt.NDArray[Any], weight: FloatArray) -> None:
@@ -51,10 +51,11 @@ class PresenceOnlyClassifier(FusionClassifierMixin, _PresenceOnly):
 
     def predict(self, X: MultimodalDataset) -> npt.NDArray[Any]:
         """Return the most probable class of each sample (n_samples,)."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
 
 
-class PresenceOnlyRegressor(FusionRegressorMixin, _PresenceOnly):
+class PresenceOnlyRegressor(FusionRegressorMixin, _PresenceOnly):  # noqa: D101 - the parameters are written once
     __doc__ = _PresenceOnly.__doc__
 
     def _fit(self, X: MultimodalDataset, y: npt.NDArray[Any], weight: FloatArray) -> None:
