@@ -122,14 +122,15 @@ class Patterns:
         return tuple(m in there for m in self.modalities)
 
     def short(self, pattern: str) -> str:
-        """Return the shorter of what is there and what is not."""
+        """Return what is there or what is not, whichever is fewer."""
         if not parse_pattern(pattern) <= set(self.modalities):
             return pattern
         absent = self.absent(pattern)
         if not absent and len(self.modalities) > 1:
             return "complete case"
-        without = f"without {', '.join(absent)}"
-        return without if len(without) < len(pattern) else pattern
+        if len(absent) < len(self.modalities) - len(absent):
+            return f"without {', '.join(absent)}"
+        return pattern
 
     def cell(self, pattern: str, *, whole: bool = True) -> Cell:
         """Return a cell with the short name and, where it differs, the pattern as it is written."""

@@ -36,7 +36,7 @@ def fit(text: str, width: float, size: float = 12) -> str:
     Examples
     --------
     >>> fit("imaging", 200), fit("a_very_long_modality_name", 60)
-    ('imaging', 'a_ver…name')
+    ('imaging', 'a_ve…ame')
     """
     if text_width(text, size) <= width + 0.5:
         return text
