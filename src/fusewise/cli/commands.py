@@ -12,7 +12,6 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import click
 import typer
 
 from fusewise import __version__
@@ -22,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fusewise.study import Run
+
+# Typer carries its own copy of click or not, by its version; either way its errors share this base.
+UsageError = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 INPUT_ERROR, FAULT, INTERRUPTED = 2, 70, 130
 
@@ -263,10 +265,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _guarded(arguments: list[str], *, debug: bool) -> int:
     try:
         result = app(arguments, prog_name="fusewise", standalone_mode=False)
-    except click.ClickException as error:
+    except UsageError as error:  # type: ignore[misc]
         error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+        return INPUT_ERROR
+    except (KeyboardInterrupt, typer.Abort):
         typer.echo("Interrupted.", err=True)
         return INTERRUPTED
     except FusewiseError as error:

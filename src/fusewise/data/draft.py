@@ -175,7 +175,13 @@ def _target_lines(columns: Sequence[Column]) -> list[str]:
             column.levels is not None,
         )
 
-    able = [c for c in columns if c.distinct >= 2 and (c.is_number or c.levels is not None)]
+    able = [
+        c
+        for c in columns
+        if c.distinct >= 2
+        and (c.is_number or c.levels is not None)
+        and not c.name.lower().endswith("id")
+    ]
     if not able:
         return [f"  target: null  {CHOOSE} no column looks like a target"]
     ranked = sorted(able, key=rank, reverse=True)
