@@ -8,7 +8,19 @@ from scipy.integrate import quad
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, norm
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import (
+    average_precision_score,
+    brier_score_loss,
+    log_loss,
+    roc_auc_score,
+)
 
+from fusewise.exceptions import (
+    DatasetError,
+    EvaluationError,
+    TaskError,
+    UnknownModalityError,
+)
 from fusewise.simulate import Availability, Interaction, Noise, make_cohort
 
 TWO = {"a": 4, "b": 3}
@@ -140,7 +152,7 @@ def test_posterior_is_calibrated_within_every_pattern(name):
     """Of samples with posterior p, a share p is of the class, whichever modalities they have."""
     second = list(DESIGNS[name]["modalities"])[1]
     cohort = make_cohort(
-        10, 40_000, availability={"a": 0.8, second: 0.7}, random_state=11, **DESIGNS[name]
+        10, 25_000, availability={"a": 0.8, second: 0.7}, random_state=11, **DESIGNS[name]
     )
     proba, target = cohort.bayes_proba(cohort.test), cohort.test.target
     np.testing.assert_allclose(proba.sum(axis=1), 1)
@@ -174,8 +186,6 @@ def test_no_other_score_beats_the_posterior():
     train = cohort.train[cohort.train.presence.all(axis=1)]
     model = LogisticRegression().fit(joined(train), train.target)
     proba = model.predict_proba(joined(test))
-    from sklearn.metrics import log_loss, roc_auc_score
-
     rivals = [proba, cohort.bayes_proba(test.without("a")), cohort.bayes_proba(test) ** 2]
     for rival in rivals:
         normal = rival / rival.sum(axis=1, keepdims=True)
@@ -188,11 +198,11 @@ def test_no_other_score_beats_the_posterior():
 @pytest.mark.parametrize("name", DESIGNS)
 def test_removing_a_modality_never_raises_the_score(name):
     """Withholding a modality from the same samples leaves the Bayes AUROC equal or lower."""
-    cohort = make_cohort(10, 30_000, random_state=4, **DESIGNS[name])
+    cohort = make_cohort(10, 12_000, random_state=4, **DESIGNS[name])
     whole = cohort.bayes_score(cohort.test, "roc_auc")["score"].iloc[-1]
     for left_out in cohort.test.modalities:
         rest = cohort.bayes_score(cohort.test.without(left_out), "roc_auc")["score"].iloc[-1]
-        assert rest <= whole + 0.003
+        assert rest <= whole + 0.005
 
 
 @pytest.mark.parametrize("name", ["xor", "xor of three classes"])
@@ -292,7 +302,7 @@ SELECTED = {
 def test_posterior_given_presence_is_calibrated_where_presence_is_selective(design, selection):
     """Conditioning on presence too is calibrated in each pattern, also where none is certain."""
     cohort = make_cohort(
-        10, 60_000, availability=SELECTED[selection], random_state=12, **DESIGNS[design]
+        10, 40_000, availability=SELECTED[selection], random_state=12, **DESIGNS[design]
     )
     test = cohort.test
     proba = cohort.bayes_proba(test, given_presence="deployment")
@@ -304,7 +314,7 @@ def test_posterior_given_presence_is_calibrated_where_presence_is_selective(desi
 def test_posterior_on_values_only_is_miscalibrated_where_presence_is_informative():
     """Values alone cannot know who was selected, which is why the parameter exists."""
     cohort = make_cohort(
-        10, 60_000, availability=SELECTED["informative"], random_state=12, **DESIGNS["additive"]
+        10, 40_000, availability=SELECTED["informative"], random_state=12, **DESIGNS["additive"]
     )
     proba = cohort.bayes_proba(cohort.test)
     mine = cohort.test.pattern == "b"
@@ -338,3 +348,41 @@ def test_sample_without_any_modality_gets_the_prior():
     empty = ~cohort.test.presence.any(axis=1)
     assert empty.any()
     np.testing.assert_allclose(cohort.bayes_proba(cohort.test)[empty], [[0.8, 0.2]] * empty.sum())
+
+
+def test_score_table_holds_one_score_per_pattern_and_metric():
+    """Each row is the metric on the samples of its pattern; one class alone has no AUROC."""
+    cohort = make_cohort(10, 400, modalities=TWO, availability={"b": 0.5}, random_state=0)
+    table = cohort.bayes_score(cohort.test).set_index(["pattern", "metric"])
+    proba, test = cohort.bayes_proba(cohort.test), cohort.test
+    mine = test.pattern == "a"
+    assert table["n"]["a", "roc_auc"] == mine.sum()
+    expected = {
+        "roc_auc": roc_auc_score(test.target[mine], proba[mine, 1]),
+        "average_precision": average_precision_score(test.target[mine], proba[mine, 1]),
+        "brier_score": brier_score_loss(test.target[mine], proba[mine, 1]),
+        "log_loss": log_loss(test.target[mine], proba[mine, 1]),
+        "accuracy": np.mean((proba[mine, 1] > 0.5) == test.target[mine]),
+    }
+    assert table["score"]["a"].to_dict() == pytest.approx(expected)
+    assert table["n"]["(all)", "log_loss"] == 400
+    one_class = test[test.target == 1]
+    assert cohort.bayes_score(one_class, "roc_auc")["score"].isna().all()
+
+
+def test_posterior_asked_for_what_it_cannot_know_says_so():
+    """Foreign modalities, unknown metrics and presence of dropped modalities are refused."""
+    cohort = make_cohort(10, 20, modalities=TWO, random_state=0)
+    other = make_cohort(10, 20, modalities={"z": 2}, task="regression", random_state=0)
+    with pytest.raises(UnknownModalityError, match="no modality 'z'"):
+        cohort.bayes_proba(other.test)
+    with pytest.raises(DatasetError, match="must keep all modalities"):
+        cohort.bayes_proba(cohort.test.without("a"), given_presence="training")
+    with pytest.raises(DatasetError, match="given_presence: must be None or"):
+        cohort.bayes_proba(cohort.test, given_presence="test")
+    with pytest.raises(EvaluationError, match="Did you mean 'roc_auc'"):
+        cohort.bayes_score(cohort.test, "roc_auk")
+    with pytest.raises(TaskError, match="use bayes_predict"):
+        other.bayes_proba(other.test)
+    with pytest.raises(DatasetError, match="regime: must be one of"):
+        cohort.draw(5, regime="test", random_state=0)

@@ -233,3 +233,13 @@ def test_parts_of_a_description_check_themselves():
     ):
         with pytest.raises(DatasetError):
             broken()
+
+
+def test_presence_shares_no_random_numbers_with_target_or_values():
+    """With a single modality, where a reused seed would pair the draws one to one, none pair."""
+    common = {"modalities": {"a": 1}, "random_state": 0}
+    cohort = make_cohort(10, N, availability=0.5, keep_one=False, **common)
+    whole = make_cohort(10, N, **common)
+    presence = cohort.test.presence[:, 0]
+    assert association(presence, cohort.test.target) > 1e-3
+    assert pearsonr(presence, score_of(whole, "a")).pvalue > 1e-3
