@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from fusewise.evaluate import evaluate
 
@@ -68,8 +69,6 @@ def test_with_few_complete_cases_a_pattern_takes_all_that_have_its_modalities(co
 
 def test_a_withheld_score_is_the_score_of_the_predictor_without_those_modalities(cohort, oracle):
     """The withheld view equals scoring the complete cases by hand with modalities dropped."""
-    from sklearn.metrics import brier_score_loss
-
     test = cohort(600, rates=RATES)
     result = evaluate(oracle, test, metrics=["brier_score"], n_boot=20)
     complete = test[test.presence.all(axis=1)]
@@ -78,6 +77,42 @@ def test_a_withheld_score_is_the_score_of_the_predictor_without_those_modalities
     assert one(result.by_pattern, view="withheld", pattern="b")["estimate"] == pytest.approx(
         expected
     )
+
+
+def test_withheld_rows_hold_the_paired_drop_from_the_same_samples(cohort, oracle):
+    """A withheld pattern is compared with what the same samples scored as they came."""
+    test = cohort(600, rates=RATES)
+    result = evaluate(oracle, test, metrics=["roc_auc", "log_loss"], n_boot=100)
+    for metric, sign in (("roc_auc", 1), ("log_loss", -1)):
+        own = rows(result.by_pattern, metric=metric, view="withheld").set_index("pattern")
+        before = own.loc["a+b+c"]
+        assert (before[["drop", "drop_low", "drop_high"]] == 0).all()
+        expected = sign * (before["estimate"] - own["estimate"])
+        np.testing.assert_allclose(own["drop"], expected)
+    assert rows(result.by_pattern, view="natural")["drop"].isna().all()
+    few = cohort(600, rates={"c": 0.1, "b": 0.5})
+    sparse = evaluate(oracle, few, metrics=["roc_auc"], n_boot=100)
+    assert any("Complete cases are few" in note for note in sparse.notes)
+    both = few.presence[:, 0] & few.presence[:, 1]
+    part = few[both]
+    drop = roc_auc_score(part.target, oracle.predict_proba(part)[:, 1]) - roc_auc_score(
+        part.target, oracle.predict_proba(part.only("a", "b"))[:, 1]
+    )
+    row = one(sparse.by_pattern, view="withheld", pattern="a+b")
+    assert row["drop"] == pytest.approx(drop)
+
+
+def test_an_interval_without_width_is_noted(cohort):
+    """A perfect score in every resample is no proof, and the row says so."""
+    test = cohort(100)
+
+    class Clairvoyant:
+        def predict(self, dataset):
+            return np.asarray(dataset.target)
+
+    row = one(evaluate(Clairvoyant(), test, metrics=["accuracy"], n_boot=30).pooled)
+    assert (row["low"], row["high"]) == (1.0, 1.0)
+    assert "every resample" in row["note"]
 
 
 def test_small_cells_are_flagged_and_shown(cohort, oracle):

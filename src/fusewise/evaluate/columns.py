@@ -33,6 +33,9 @@ COLUMNS: dict[str, dict[str, str]] = {
         "small": _FLAG,
         "weight": _REAL,
         "population": _TEXT,
+        "drop": _REAL,
+        "drop_low": _REAL,
+        "drop_high": _REAL,
         "note": _TEXT,
     },
     "by_n_absent": {
@@ -42,6 +45,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         **_SCORE,
         "small": _FLAG,
         "n_patterns": _INT,
+        "population": _TEXT,
         "note": _TEXT,
     },
     "degradation": {

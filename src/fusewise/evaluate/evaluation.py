@@ -21,7 +21,7 @@ from fusewise.evaluate.degradation import (
 )
 from fusewise.evaluate.metrics import Metric, choose_metrics
 from fusewise.evaluate.mixture import find_mixture, mixture_notes, score_headline, weigh
-from fusewise.evaluate.patterns import plan_patterns, score_n_absent, score_patterns
+from fusewise.evaluate.patterns import AT_LEAST, plan_patterns, score_n_absent, score_patterns
 from fusewise.evaluate.predictions import Answers, Predicted, Withholding, class_codes
 from fusewise.evaluate.requirements import Requirement, answer_requirement, plan_requirement
 from fusewise.evaluate.result import Evaluation
@@ -185,7 +185,8 @@ def evaluate(
         pooled=table("pooled", _pooled(scoring, natural)),
         by_pattern=pattern_table,
         by_n_absent=table(
-            "by_n_absent", score_n_absent(scoring, test, natural, by_pattern, pattern_answers)
+            "by_n_absent",
+            score_n_absent(scoring, test, natural, by_pattern, pattern_answers, population),
         ),
         degradation=table(
             "degradation",
@@ -227,7 +228,7 @@ def evaluate(
             _calibration(scoring, test, natural, by_pattern, pattern_answers) if calibrated else [],
         ),
         uncovered=headline.uncovered,
-        notes=_notes(test, natural, left_out, mixture.weights)
+        notes=_notes(test, natural, left_out, mixture.weights, population)
         + tuple(mixture_notes(mixture, headline, test.pattern, min_cell)),
     )
 
@@ -355,8 +356,16 @@ def _notes(
     natural: Predicted,
     left_out: Sequence[str],
     weights: Mapping[str, float],
+    population: str,
 ) -> tuple[str, ...]:
     notes = []
+    if population == AT_LEAST:
+        complete = int(test.presence.all(axis=1).sum())
+        notes.append(
+            f"Complete cases are few ({complete} of {len(test)}): each withheld pattern is scored "
+            f"on all samples that have at least its modalities. Compare patterns by their drops, "
+            f"which are paired; their scores are not of the same samples."
+        )
     silent = int((~natural.answered & (test.pattern != EMPTY_PATTERN)).sum())
     if silent:
         notes.append(

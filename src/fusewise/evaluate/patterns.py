@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from fusewise.data import MultimodalDataset
     from fusewise.evaluate.mixture import Mixture
-    from fusewise.evaluate.scoring import Scoring
+    from fusewise.evaluate.scoring import Part, Scoring
     from fusewise.evaluate.weighted import Floats
 
 # Complete cases carry the withheld view if they are at least this share of the test set;
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 COMPLETE_SHARE = 0.2
 
 UNANSWERED = "the predictor answers no sample here"
+
+AS_IT_CAME, COMPLETE, AT_LEAST = "as it came", "complete", "at least"
 
 
 def enough_complete(test: MultimodalDataset, min_cell: int) -> bool:
@@ -69,7 +71,7 @@ def plan_patterns(
         wanted = np.ones_like(keep) if complete else keep
         rows = np.flatnonzero(presence[:, wanted].all(axis=1))
         experiments.append(Withholding(label, rows, np.tile(keep, (len(rows), 1))))
-    return experiments, "complete" if complete else "at least", ranked[limit:]
+    return experiments, COMPLETE if complete else AT_LEAST, ranked[limit:]
 
 
 def score_patterns(
@@ -81,21 +83,30 @@ def score_patterns(
     mixture: Mixture,
     population: str,
 ) -> list[dict[str, Any]]:
-    """Return the rows of the table by pattern, natural view first."""
+    """Return the rows of the table by pattern, natural view first.
+
+    Withheld rows also hold the paired drop: how much worse than the same samples as they came.
+    """
     pattern = test.pattern
     cells = []
     for label in test.patterns()["pattern"]:
         rows = np.flatnonzero(pattern == label)
         if label == EMPTY_PATTERN and not natural.answered[rows].any():
             continue
-        cells.append(("natural", label, rows, natural[rows], "as it came"))
+        cells.append(("natural", label, rows, natural[rows], AS_IT_CAME))
     for experiment, predicted in zip(experiments, answers, strict=True):
         cells.append(("withheld", experiment.label, experiment.rows, predicted, population))
     out = []
     for view, label, rows, predicted, who in cells:
-        kept = rows[predicted.answered]
-        measured = scoring.measure(kept, predicted[predicted.answered], f"{who}:{label}")
-        for metric, score in zip(scoring.metrics, measured, strict=True):
+        # Who is answered with less is answered as it came; a predictor may think otherwise.
+        known = predicted.answered & natural.answered[rows]
+        kept = rows[known]
+        at = np.arange(len(kept))
+        arms: list[list[Part]] = [[(at, predicted[known])]]
+        if view == "withheld":
+            arms.append([(at, natural[kept])])
+        measured = scoring.arms(kept, arms, f"{who}:{label}")
+        for i, (metric, score) in enumerate(zip(scoring.metrics, measured[0], strict=True)):
             row = {
                 "view": view,
                 "pattern": label,
@@ -108,6 +119,8 @@ def score_patterns(
                 "weight": mixture.weights.get(label, 0.0),
                 "population": who,
             }
+            if view == "withheld":
+                row |= metric.drop(measured[1][i], score).columns("drop")
             if len(rows) and not len(kept):
                 row["note"] = UNANSWERED
             out.append(row)
@@ -120,6 +133,7 @@ def score_n_absent(
     natural: Predicted,
     experiments: Sequence[Withholding],
     answers: Sequence[Predicted],
+    population: str,
 ) -> list[dict[str, Any]]:
     """Return the rows of the table by number of absent modalities.
 
@@ -158,6 +172,7 @@ def score_n_absent(
                     **score.columns(),
                     "small": scoring.small(rows),
                     "n_patterns": n_patterns,
+                    "population": AS_IT_CAME if view == "natural" else population,
                 }
             )
     return out

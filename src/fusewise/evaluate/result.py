@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fusewise.data import Result
+from fusewise.data import EMPTY_PATTERN, Result, parse_pattern, pattern_label
 from fusewise.evaluate.requirements import MET, NOT_MET
 
 
@@ -37,11 +37,12 @@ class Evaluation(Result):
         metric, estimate, low, high, n, note. The test set as it came.
     by_pattern : DataFrame
         view, pattern, n_absent, n, n_positive, metric, estimate, low, high, small, weight,
-        population, note. Natural: samples that came with the pattern. Withheld: modalities taken
-        from the complete cases (population ``complete``) or from all samples that have at least
-        the pattern's modalities (``at least``). ``weight``: the pattern's in the mixture.
+        population, drop, drop_low, drop_high, note. Natural: samples that came with the pattern.
+        Withheld: modalities taken from the complete cases (population ``complete``) or from all
+        samples that have at least the pattern's modalities (``at least``), with the paired drop
+        from the same samples as they came. ``weight``: the pattern's in the mixture.
     by_n_absent : DataFrame
-        view, n_absent, n, metric, estimate, low, high, small, n_patterns, note.
+        view, n_absent, n, metric, estimate, low, high, small, n_patterns, population, note.
     degradation : DataFrame
         withheld, n_withheld, rate, n, metric, estimate, low, high, drop, drop_low, drop_high,
         n_emptied, small, note. One modality (its name), or a random share of the modality list
@@ -118,18 +119,27 @@ class Evaluation(Result):
         lines = [f"{self.metrics[0]} by pattern (natural | withheld)"]
         heaviest = first.sort_values(["weight", "pattern"], ascending=[False, True], kind="stable")
         shown = list(dict.fromkeys(heaviest["pattern"]))
-        width = max((len(p) for p in shown[:most]), default=0)
-        for pattern in shown[:most]:
+        everything = frozenset[str]().union(*(parse_pattern(p) for p in shown))
+        names = {p: _short(p, everything) for p in shown[:most]}
+        width = max((len(name) for name in names.values()), default=0)
+        for pattern, name in names.items():
             cells = []
             for view in ("natural", "withheld"):
                 own = first[(first["pattern"] == pattern) & (first["view"] == view)]
                 cells.append(
                     "-" if own.empty else next(_cell(r) for r in own.itertuples(index=False))
                 )
-            lines.append(f"  {pattern:<{width}}  {cells[0]:<34} | {cells[1]}")
+            lines.append(f"  {name:<{width}}  {cells[0]:<34} | {cells[1]}")
         if len(shown) > most:
             lines.append(f"  ... and {len(shown) - most} more patterns in .by_pattern")
         return lines
+
+
+def _short(pattern: str, everything: frozenset[str]) -> str:
+    if len(pattern) <= 40:
+        return pattern
+    absent = pattern_label(everything - parse_pattern(pattern))
+    return "(all)" if absent == EMPTY_PATTERN else min(pattern, f"all but {absent}", key=len)
 
 
 def _score(row: object) -> str:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # A cell is small too if any class has fewer samples than this share of the minimum cell size.
 CLASS_SHARE = 1 / 3
 
+ALIKE = "every resample gives this score: the interval tells nothing"
+
 # One part of an arm: positions into the population, and the predictions at those positions.
 Part = tuple[Rows, Predicted]
 
@@ -64,6 +66,8 @@ class Measured:
         """Return the score as table columns: estimate, low, high (or prefix, prefix_low, ...)."""
         low, high, note = self.limits()
         if not prefix:
+            if low == high:
+                note = note or ALIKE
             return {"estimate": self.estimate, "low": low, "high": high, "note": note}
         return {prefix: self.estimate, f"{prefix}_low": low, f"{prefix}_high": high}
 
