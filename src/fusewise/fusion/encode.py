@@ -42,6 +42,13 @@ class FeatureEncoder:
         self.max_levels = max_levels
 
     def fit(self, frame: pd.DataFrame) -> Self:
+        if self.kind == "events":
+            # The frame has a column for each variable of the whole table; what no training row
+            # measured must not shape the model.
+            met = [
+                c.removesuffix("count") for c in frame if c.endswith(":count") and frame[c].any()
+            ]
+            frame = frame[[c for c in frame if f"{c.rpartition(':')[0]}:" in set(met)]]
         words = [c for c in frame.columns if frame[c].dtype == object]
         text = [c for c in words if _looks_like_text(frame[c])]
         if text:

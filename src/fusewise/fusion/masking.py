@@ -47,7 +47,7 @@ class Masking:
     """
 
     schedule: str = "uniform"
-    rate: float = 0.5
+    rate: float = 0.7
     copies: int = 4
 
     @classmethod
