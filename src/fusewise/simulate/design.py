@@ -106,7 +106,7 @@ class Design:
     states, prior : (S,) arrays
         Target states and their probabilities: the classes, or for a regression (standard normal
         target) a grid fine enough that sums over it are integrals to rounding, as long as the
-        posterior's standard deviation stays above 0.04.
+        posterior's standard deviation stays above 0.06.
     """
 
     task: Task
@@ -174,7 +174,7 @@ def target_states(task: Task, classes: Array) -> tuple[Array, Array]:
     """Return states and prior: of the given class weights, or the grid of a normal target."""
     if task != "regression":
         return np.arange(len(classes), dtype=np.float64), classes / classes.sum()
-    states = np.linspace(-7, 7, 561)
+    states = np.linspace(-7, 7, 281)
     density = np.exp(-(states**2) / 2)
     return states, density / density.sum()
 
