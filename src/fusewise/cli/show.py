@@ -114,6 +114,8 @@ def show_evaluation(run: Run) -> None:
     console.print(table)
     _show_by_pattern(console, evaluation)
     _show_baselines(console, evaluation)
+    for note in evaluation.notes:
+        console.print(f"[yellow]note[/] {escape(note)}")
     _show_requirements(console, run)
 
 

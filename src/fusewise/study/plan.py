@@ -49,11 +49,18 @@ def plan_training(job: Job) -> Plan:
 
 def check_strategy(job: Job, strategy: str) -> None:
     """Raise where a strategy has no estimator yet."""
-    if strategy in ("intermediate", "attention"):
+    if strategy != "auto" and not is_trainable(strategy):
         raise NotAvailableError(
             f"{job.study.where('training', 'strategy')}: {strategy} fusion is planned but not "
             "there yet. Take early, late, or auto, which trains the best that there is."
         )
+
+
+def is_trainable(strategy: str) -> bool:
+    """Whether there is an estimator of a strategy."""
+    from fusewise import fusion
+
+    return hasattr(fusion, f"{strategy.capitalize()}FusionClassifier")
 
 
 def make_estimator(plan: Plan, job: Job) -> Any:

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from fusewise import __version__
-from fusewise.study.plan import plan_training
+from fusewise.study.plan import is_trainable, plan_training
 
 if TYPE_CHECKING:
     from fusewise.study.job import Job
@@ -51,16 +51,16 @@ def provenance(job: Job) -> dict[str, Any]:
     return {**facts, "warnings": heard} if heard else facts
 
 
-def next_alternative(job: Job) -> str | None:
-    """Where a requirement is not met, the next of the alternatives that was not tried yet."""
+def next_alternatives(job: Job) -> tuple[str, ...]:
+    """Where a requirement is not met, the alternatives that were not tried yet, in their order."""
     evaluation, advice = job.result("evaluate"), job.result("recommend")
     if evaluation is None or "not met" not in set(evaluation.requirements["status"]):
-        return None
+        return ()
     rows, tried = job.result("data").train, {plan_training(job).strategy}
     rounds = job.folder.manifest.get("rounds", ())
     tried |= {entry["strategy"] for entry in rounds if entry["rows"] == rows}
     order = (advice.strategy, *advice.alternatives)
-    return next((strategy for strategy in order if strategy not in tried), None)
+    return tuple(strategy for strategy in order if strategy not in tried)
 
 
 def next_step(job: Job) -> str:
@@ -68,13 +68,20 @@ def next_step(job: Job) -> str:
     evaluation = job.result("evaluate")
     if evaluation is None or "not met" not in set(evaluation.requirements["status"]):
         return ""
-    alternative = next_alternative(job)
-    if alternative is None:
-        return "Every alternative was tried: the data or the requirements would have to change."
-    return (
-        f"The next alternative is {alternative} fusion: run again with "
-        f"training.strategy={alternative}. Nothing is switched by itself."
-    )
+    left = next_alternatives(job)
+    if not left:
+        return (
+            "A requirement is not met and every alternative was tried: the data or the "
+            "requirement would have to change."
+        )
+    ready = next((strategy for strategy in left if is_trainable(strategy)), None)
+    step = f"A requirement is not met. The next alternative is {left[0]} fusion"
+    if left[0] != ready:
+        step += ", which cannot be trained yet"
+        if ready is None:
+            return f"{step}; nothing else is left to try."
+        step += f"; the next that can is {ready} fusion"
+    return f"{step}: run again with training.strategy={ready}. Nothing is switched without being asked."
 
 
 def note_round(job: Job) -> None:

@@ -18,7 +18,7 @@ from fusewise.study.folder import RunFolder
 from fusewise.study.job import Job
 from fusewise.study.model_stages import MODEL_STAGES
 from fusewise.study.plan import check_strategy, plan_training
-from fusewise.study.provenance import next_alternative, next_step, note_round
+from fusewise.study.provenance import next_alternatives, next_step, note_round
 from fusewise.study.stage import Stage
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def run_study(
             report=opened.file("report.html") if "report" in job.keys else None,
             trained=None if plan is None else plan.strategy,
             note="" if plan is None else plan.note,
-            next_alternative=next_alternative(job),
+            next_alternative=next(iter(next_alternatives(job)), None),
             next_step=next_step(job),
         )
 
