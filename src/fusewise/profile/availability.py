@@ -36,7 +36,6 @@ class Availability(Result):
         the correlation of their presence (NaN where one of them is constant).
     complete_case : DataFrame
         ``n, share, low, high``: one row; `n` is the number of samples.
-    notes : tuple of str
     """
 
     n_samples: int
@@ -46,7 +45,6 @@ class Availability(Result):
     patterns: pd.DataFrame
     copresence: pd.DataFrame
     complete_case: pd.DataFrame
-    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         rates = ", ".join(
@@ -69,7 +67,6 @@ class Availability(Result):
             title,
             table_text(self.rates),
             table_text(common),
-            *self.notes,
         ]
         return "\n\n".join(parts)
 
@@ -104,7 +101,7 @@ def availability(
     request, modality : str
         The columns of a long log; `request` also is the id that the tables of a dict share.
     samples : path or table, optional
-        With a dict: one row per sample. Ids that it does not know are counted in the notes.
+        With a dict: one row per sample. Ids that it does not know have no effect.
 
     Raises
     ------
@@ -121,22 +118,18 @@ def availability(
     """
     what = "the availability table"
     if isinstance(source, Mapping):
-        counted = _of_tables(source, modalities, group, request, samples)
+        counts = _of_tables(source, modalities, group, request, samples)
     else:
         table = tables.open_source(source, what)
         if tables.is_long(table, request, modality):
-            counted = tables.count_long(
+            counts = tables.count_long(
                 table, modalities, group, what, request=request, modality=modality
             )
         else:
-            counted = tables.count_wide(table, modalities, group, what)
-    counts = counted.counts
+            counts = tables.count_wide(table, modalities, group, what)
     if counts.total == 0:
         raise DatasetError(f"{what} has no rows, so nothing is known about availability.")
-    notes = []
-    if counted.unknown_ids:
-        notes.append(f"{counted.unknown_ids:,} ids are in no row of the samples; not counted.")
-    return summarise(counts, tuple(notes))
+    return summarise(counts)
 
 
 def _of_tables(
@@ -145,7 +138,7 @@ def _of_tables(
     group: str | None,
     request: str,
     samples: Any,
-) -> tables.Counted:
+) -> PatternCounts:
     if samples is None:
         raise DatasetError(
             "a dict of tables needs samples=, the table of all samples: who has no rows anywhere "
@@ -161,7 +154,7 @@ def _of_tables(
     )
 
 
-def summarise(counts: PatternCounts, notes: tuple[str, ...] = ()) -> Availability:
+def summarise(counts: PatternCounts) -> Availability:
     """Derive every availability figure from pattern counts."""
     pooled = counts.pooled()
     return Availability(
@@ -174,7 +167,6 @@ def summarise(counts: PatternCounts, notes: tuple[str, ...] = ()) -> Availabilit
         ),
         copresence=copresence_table(pooled),
         complete_case=complete_case_table(pooled),
-        notes=notes,
     )
 
 

@@ -64,9 +64,12 @@ class PatternCounts:
             )
         weights = np.ones(len(rows), np.int64) if n is None else np.asarray(n, dtype=np.int64)
         named = _as_text(levels, len(rows))
-        # Packing first keeps the keys short: one byte for eight modalities.
-        keys = pd.DataFrame(np.packbits(rows, axis=1)).add_prefix("_byte").join(named)
-        code = keys.groupby(list(keys.columns), sort=False).ngroup().to_numpy()
+        keys = named.assign(**{f"_word{i}": w for i, w in enumerate(_words(rows))})
+        code = (
+            pd.factorize(keys["_word0"])[0]
+            if keys.shape[1] == 1
+            else keys.groupby(list(keys.columns), sort=False).ngroup().to_numpy()
+        )
         total = np.bincount(code, weights=weights).astype(np.int64)
         first = np.unique(code, return_index=True)[1]
         # The order of the samples must not show in the order of the patterns.
@@ -95,6 +98,8 @@ class PatternCounts:
 
     def pooled(self) -> PatternCounts:
         """Sum over all group levels: one row per pattern."""
+        if self.levels.empty:
+            return self
         return PatternCounts.of(self.modalities, self.presence, self.n)
 
     def at(self, group: str, level: str) -> PatternCounts:
@@ -112,10 +117,19 @@ class PatternCounts:
         return PatternCounts.of(modalities, presence, self.n, self.levels)
 
     def _sorted(self) -> PatternCounts:
-        frame = self.levels.assign(_label=self.labels(), _n=-self.n)
-        order = frame.sort_values([*self.levels.columns, "_n", "_label"]).index.to_numpy()
-        levels = self.levels.iloc[order].reset_index(drop=True)
-        return PatternCounts(self.modalities, self.presence[order], self.n[order], levels)
+        levels = (self.levels[group] for group in self.levels.columns)
+        keys = zip(*levels, -self.n, self.labels(), strict=True)
+        order = [index for index, _ in sorted(enumerate(keys), key=lambda pair: pair[1])]
+        named = self.levels.iloc[order].reset_index(drop=True)
+        return PatternCounts(self.modalities, self.presence[order], self.n[order], named)
+
+
+def _words(rows: BoolArray) -> list[npt.NDArray[np.uint64]]:
+    """Pack each row into as few 64-bit words as it takes."""
+    packed = np.packbits(rows, axis=1)
+    padded = np.zeros((len(rows), -(-packed.shape[1] // 8) * 8), dtype=np.uint8)
+    padded[:, : packed.shape[1]] = packed
+    return list(padded.view(np.uint64).T)
 
 
 def _as_text(levels: pd.DataFrame | None, n_rows: int) -> pd.DataFrame:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,29 +20,14 @@ from fusewise.exceptions import (
 )
 from fusewise.profile.counts import PatternCounts
 
-# Modalities per 64-bit integer; the bits above tell known ids and names nobody declared.
+# Modalities per 64-bit integer; the bit above tells a name that nobody declared.
 BITS = 60
-KNOWN, FOREIGN = 60, 61
-
-
-@dataclass(frozen=True)
-class Counted:
-    """Pattern counts, and what was met on the way.
-
-    Attributes
-    ----------
-    counts : PatternCounts
-    unknown_ids : int
-        Ids in a modality's table that the samples do not know; they are in no count.
-    """
-
-    counts: PatternCounts
-    unknown_ids: int = 0
+FOREIGN = 60
 
 
 def count_wide(
     table: Any, modalities: Sequence[str] | None, group: str | None, what: str
-) -> Counted:
+) -> PatternCounts:
     """Count the patterns of a table with one boolean presence column per modality.
 
     An empty cell (NULL) means absent. Integer columns count as present where they are not zero.
@@ -69,12 +53,7 @@ def count_wide(
     if group is not None:
         _require(table, [group], what, ColumnNotFoundError)
         keys["_group"] = table[group]
-    # Grouping by the columns themselves beats every packing of them into one number.
-    result = _run(table.group_by(**keys).agg(_n=table.count()))
-    presence = np.column_stack(
-        [result[f"_m{i}"].fillna(False).to_numpy(dtype=bool) for i in range(len(modalities))]
-    )
-    return Counted(_counts(tuple(modalities), presence, result, group))
+    return _count_columns(table.select(**keys), tuple(modalities), group)
 
 
 def count_long(
@@ -85,7 +64,7 @@ def count_long(
     *,
     request: str = "request",
     modality: str = "modality",
-) -> Counted:
+) -> PatternCounts:
     """Count the patterns of a log with one row per request and modality that came.
 
     Rows may repeat. A row whose modality is empty (NULL) stands for a request without any.
@@ -95,61 +74,60 @@ def count_long(
     if modalities is None:
         named = _run(table.select(_name=table[modality].cast("string")).distinct())["_name"]
         modalities = sorted(str(name) for name in named.dropna())
-        if not modalities:
-            raise DatasetError(f"{what}: column {modality!r} names no modality.")
+    if not modalities:
+        raise DatasetError(f"{what}: column {modality!r} names no modality.")
     name = table[modality].cast("string")
+    # A name that nobody declared is found in the same pass.
+    foreign = name.notnull() if len(modalities) <= BITS else name.notin(modalities)
     flags = {}
     for word, part in enumerate(_words(modalities)):
-        # A name that nobody declared is found in the same pass.
-        other = (
-            name.notnull().ifelse(1 << FOREIGN, 0) if declared and len(modalities) <= BITS else 0
-        )
+        other = foreign.ifelse(1 << FOREIGN, 0) if declared and word == 0 else 0
         flags[f"_w{word}"] = name.cases(*((m, 1 << bit) for m, bit in part), else_=other)
     extra = {} if group is None else {"_group": table[group]}
     rows = table.select(_id=table[request], **flags, **extra)
-    counted, foreign = _count_flags(rows, tuple(modalities), group)
-    if foreign:
+    counts, n_foreign = _count_flags(rows, tuple(modalities), group)
+    if n_foreign:
         named = _run(table.select(_name=name).distinct())["_name"].dropna()
         unknown = sorted(set(named) - set(modalities))
         raise UnknownModalityError(
-            f"{what}: {foreign:,} requests came with {', '.join(map(repr, unknown))}, which is no "
+            f"{what}: {n_foreign:,} requests came with {', '.join(map(repr, unknown))}, which is no "
             f"modality; there are {_some(modalities)}.{did_you_mean(unknown[0], modalities)} "
             "Rename or remove those rows."
         )
-    return counted
+    return counts
 
 
 def count_tables(
-    tables: Mapping[str, Any], samples: Any, id: str, group: str | None, what: str
-) -> Counted:
+    tables: Mapping[str, Any], samples: Any, key: str, group: str | None, what: str
+) -> PatternCounts:
     """Count the patterns of one table per modality, keyed by the id of the samples table.
 
-    A sample has the modality when it has rows there.
+    A sample has the modality when it has rows there; ids that the samples do not know have no
+    effect.
     """
-    _require(samples, [id], what, ColumnNotFoundError)
-    parts = _words(list(tables))
-    none = {f"_w{word}": 0 for word in range(len(parts))}
-    known = {"_w0": 1 << KNOWN}
-    has_group = group is not None
-    label = {"_group": samples[group].cast("string")} if has_group else {}
-    rows = [samples.select(_id=samples[id], **_literals(none | known), **label)]
-    for word, part in enumerate(parts):
-        for name, bit in part:
-            table = tables[name]
-            _require(table, [id], f"modality {name!r}", ColumnNotFoundError)
-            flags = _literals(none | {f"_w{word}": 1 << bit})
-            empty = {"_group": _null_string()} if has_group else {}
-            rows.append(table.select(_id=table[id], **flags, **empty))
-    union = rows[0]
-    for other in rows[1:]:
-        union = union.union(other)
-    counted, _ = _count_flags(union, tuple(tables), group, only_known=True)
-    return counted
+    _require(samples, [key], what, ColumnNotFoundError)
+    if group is not None:
+        _require(samples, [group], what, ColumnNotFoundError)
+    keys = {"_group": samples[group]} if group is not None else {}
+    for index, (name, table) in enumerate(tables.items()):
+        _require(table, [key], f"modality {name!r}", ColumnNotFoundError)
+        keys[f"_m{index}"] = samples[key].isin(table[key])
+    return _count_columns(samples.select(**keys), tuple(tables), group)
+
+
+def _count_columns(presence: Any, modalities: tuple[str, ...], group: str | None) -> PatternCounts:
+    """Count the rows of equal boolean columns ``_m0``, ``_m1``, ... and ``_group``."""
+    # Grouping by the columns themselves beats every packing of them into one number.
+    result = _run(presence.group_by(presence.columns).agg(_n=presence.count()))
+    columns = [result[f"_m{i}"].to_numpy(dtype=object) for i in range(len(modalities))]
+    # An empty cell is absent; it compares equal to nothing.
+    rows = np.column_stack([column == True for column in columns])  # noqa: E712
+    return _counts(modalities, rows, result, group)
 
 
 def _count_flags(
-    rows: Any, modalities: tuple[str, ...], group: str | None, *, only_known: bool = False
-) -> tuple[Counted, int]:
+    rows: Any, modalities: tuple[str, ...], group: str | None
+) -> tuple[PatternCounts, int]:
     """Reduce rows (id, flags[, group]) to counts; each id's flags are joined bit by bit.
 
     Returns the counts and the number of ids that came with a name nobody declared.
@@ -161,18 +139,12 @@ def _count_flags(
         per_id["_group"] = rows["_group"].max()
     patterns = rows.group_by("_id").agg(**per_id)
     result = _run(patterns.group_by(list(per_id)).agg(_n=patterns.count()))
-    first = result["_w0"].to_numpy(dtype=np.int64)
-    foreign = int(result["_n"][first >> FOREIGN & 1 == 1].sum())
-    unknown = 0
-    if only_known:
-        known = first >> KNOWN & 1 == 1
-        unknown = int(result["_n"][~known].sum())
-        result = result[known]
     codes = [result[w].to_numpy(dtype=np.int64) for w in words]
     presence = np.zeros((len(result), len(modalities)), dtype=bool)
     for index in range(len(modalities)):
         presence[:, index] = codes[index // BITS] >> (index % BITS) & 1 == 1
-    return Counted(_counts(modalities, presence, result, group), unknown), foreign
+    foreign = int(result["_n"][codes[0] >> FOREIGN & 1 == 1].sum())
+    return _counts(modalities, presence, result, group), foreign
 
 
 def open_source(source: Any, what: str, engine: Any = None) -> Any:
@@ -231,18 +203,6 @@ def _words(modalities: Sequence[str]) -> list[list[tuple[str, int]]]:
         [(name, bit) for bit, name in enumerate(modalities[start : start + BITS])]
         for start in range(0, len(modalities), BITS)
     ]
-
-
-def _literals(values: Mapping[str, int]) -> dict[str, Any]:
-    import ibis
-
-    return {name: ibis.literal(value, "int64") for name, value in values.items()}
-
-
-def _null_string() -> Any:
-    import ibis
-
-    return ibis.null("string")
 
 
 def _counts(
