@@ -215,7 +215,8 @@ class EarlyFusionClassifier(FusionClassifierMixin, _EarlyFusion):  # noqa: D101 
 
     def predict_proba(self, X: MultimodalDataset) -> FloatArray:
         """Return class probabilities (n_samples, n_classes), in the order of ``classes_``."""
-        return np.asarray(self.model_.predict_proba(self._matrix(X)))
+        matrix = self._matrix(X)
+        return np.asarray(self.model_.predict_proba(matrix))
 
     def predict(self, X: MultimodalDataset) -> npt.NDArray[Any]:
         """Return the most probable class of each sample (n_samples,)."""
@@ -231,4 +232,5 @@ class EarlyFusionRegressor(FusionRegressorMixin, _EarlyFusion):  # noqa: D101 - 
 
     def predict(self, X: MultimodalDataset) -> FloatArray:
         """Return the expected amount of each sample (n_samples,)."""
-        return np.asarray(self.model_.predict(self._matrix(X)))
+        matrix = self._matrix(X)
+        return np.asarray(self.model_.predict(matrix))

@@ -355,7 +355,8 @@ class _LateFusion(FusionEstimator):
         return outputs, present
 
     def _combined(self, X: MultimodalDataset) -> FloatArray:
-        return self.combiner_.combine(*self.expert_outputs(X))
+        outputs, present = self.expert_outputs(X)
+        return self.combiner_.combine(outputs, present)
 
 
 class LateFusionClassifier(FusionClassifierMixin, _LateFusion):  # noqa: D101 - the parameters are written once

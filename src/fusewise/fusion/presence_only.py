@@ -47,7 +47,8 @@ class PresenceOnlyClassifier(FusionClassifierMixin, _PresenceOnly):  # noqa: D10
 
     def predict_proba(self, X: MultimodalDataset) -> FloatArray:
         """Return class probabilities (n_samples, n_classes), in the order of ``classes_``."""
-        return self.model_.predict_proba(self._inputs(X))
+        inputs = self._inputs(X)
+        return self.model_.predict_proba(inputs)
 
     def predict(self, X: MultimodalDataset) -> npt.NDArray[Any]:
         """Return the most probable class of each sample (n_samples,)."""
@@ -65,4 +66,5 @@ class PresenceOnlyRegressor(FusionRegressorMixin, _PresenceOnly):  # noqa: D101 
 
     def predict(self, X: MultimodalDataset) -> FloatArray:
         """Return the expected amount of each sample (n_samples,)."""
-        return self.model_.predict(self._inputs(X))
+        inputs = self._inputs(X)
+        return self.model_.predict(inputs)
