@@ -2,6 +2,7 @@
 
 from fusewise.data.dataset import MultimodalDataset
 from fusewise.data.deployment import Deployment
+from fusewise.data.draft import draft_choices, draft_study
 from fusewise.data.modality import Modality
 from fusewise.data.presence import (
     EMPTY_PATTERN,
@@ -14,6 +15,8 @@ from fusewise.data.presence import (
 from fusewise.data.request_log import count_patterns
 from fusewise.data.result import Result, write_atomically
 from fusewise.data.splits import folds, inner_validation, split
+from fusewise.data.study_file import StudyFile
+from fusewise.data.study_yaml import read_study_file
 from fusewise.data.tables import execute, open_table
 
 __all__ = [
@@ -22,7 +25,10 @@ __all__ = [
     "Modality",
     "MultimodalDataset",
     "Result",
+    "StudyFile",
     "count_patterns",
+    "draft_choices",
+    "draft_study",
     "execute",
     "folds",
     "inner_validation",
@@ -32,6 +38,7 @@ __all__ = [
     "pattern_label",
     "pattern_labels",
     "pattern_table",
+    "read_study_file",
     "split",
     "write_atomically",
 ]
