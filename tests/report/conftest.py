@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from report_results import make_evaluation, make_profile, make_recommendation
+
+from tests.report.report_results import make_evaluation, make_profile, make_recommendation
 
 
 @pytest.fixture(scope="session")

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from report_results import FINDINGS, PROVENANCE, make_recommendation
 
 from fusewise.exceptions import FusewiseError, RunFolderError
 from fusewise.report import report
+from tests.report.report_results import FINDINGS, PROVENANCE, make_recommendation
 
 
 @pytest.fixture(scope="module")

@@ -13,13 +13,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from report_results import FINDINGS, PROVENANCE, make_evaluation, make_profile, make_recommendation
 
 from fusewise.data import MultimodalDataset
 from fusewise.evaluate import evaluate
 from fusewise.profile import profile as measure
 from fusewise.recommend import recommend
 from fusewise.report import report
+from tests.report.report_results import (
+    FINDINGS,
+    PROVENANCE,
+    make_evaluation,
+    make_profile,
+    make_recommendation,
+)
 
 VOID = {"meta", "link", "img", "br", "hr", "input", "wbr", "source"}
 LOADING = {"src", "srcset", "data", "poster", "action", "formaction", "background", "xlink:href"}
@@ -193,8 +199,8 @@ def test_same_results_give_same_bytes(full, results):
 def test_bytes_do_not_depend_on_the_hash_seed(tmp_path):
     """Two processes with different hash seeds write the same page."""
     code = (
-        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "from report_results import *\nfrom fusewise.report import report\n"
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r})\n"
+        "from tests.report.report_results import *\nfrom fusewise.report import report\n"
         "p = make_profile(n_patterns=6)\n"
         "r = report(p, make_recommendation(), make_evaluation(p, metrics=('roc_auc',)))\n"
         "r.save(sys.argv[1])"

@@ -107,7 +107,7 @@ class Listing:
 class Card:
     """One number that counts, with what it means."""
 
-    label: Text
+    label: str
     value: str
     interval: str
     notes: tuple[Text, ...]

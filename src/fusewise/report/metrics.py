@@ -5,12 +5,12 @@ from __future__ import annotations
 _NAMES: dict[str, tuple[str, str]] = {
     "roc_auc": ("AUROC", "higher"),
     "average_precision": ("AUPRC", "higher"),
-    "accuracy": ("Accuracy", "higher"),
-    "balanced_accuracy": ("Balanced accuracy", "higher"),
+    "accuracy": ("accuracy", "higher"),
+    "balanced_accuracy": ("balanced accuracy", "higher"),
     "f1": ("F1", "higher"),
     "f1_macro": ("F1 (macro)", "higher"),
     "brier_score": ("Brier score", "lower"),
-    "log_loss": ("Log loss", "lower"),
+    "log_loss": ("log loss", "lower"),
     "rmse": ("RMSE", "lower"),
     "mae": ("MAE", "lower"),
     "r2": ("R²", "higher"),
@@ -29,6 +29,18 @@ def metric_name(metric: object) -> str:
     return known[0] if known else str(metric)
 
 
+def title_name(metric: object) -> str:
+    """Return a metric's name as a title begins.
+
+    Examples
+    --------
+    >>> title_name("log_loss"), title_name("roc_auc")
+    ('Log loss', 'AUROC')
+    """
+    name = metric_name(metric)
+    return name[:1].upper() + name[1:] if str(metric) in _NAMES else name
+
+
 def spoken(requirement: object, metric: object) -> str:
     """Return a requirement that begins with its metric, with the metric's name for people.
 
@@ -38,7 +50,7 @@ def spoken(requirement: object, metric: object) -> str:
     'AUROC without liver: drop at most 0.02'
     """
     text, name = str(requirement), str(metric)
-    return metric_name(name) + text[len(name) :] if text.startswith(f"{name} ") else text
+    return title_name(name) + text[len(name) :] if text.startswith(f"{name} ") else text
 
 
 def better(metric: object) -> str:

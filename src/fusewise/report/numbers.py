@@ -41,15 +41,17 @@ def _write(value: float, decimals: int) -> str:
     return text
 
 
-def number(value: Any) -> str:
+def number(value: Any, *beside: Any) -> str:
     """Write a number: three decimals up to 1, then three significant digits, all before the point.
+
+    What stands `beside` it has a say in the number of decimals.
 
     Examples
     --------
     >>> number(0.85312), number(41.24), number(1234.6), number(0.00012345), number(float("nan"))
     ('0.853', '41.2', '1,235', '0.000123', 'n/a')
     """
-    return _write(value, _decimals(value)) if known(value) else NOT_AVAILABLE
+    return _write(value, _decimals(value, *beside)) if known(value) else NOT_AVAILABLE
 
 
 def signed(value: Any, low: Any = None, high: Any = None) -> str:

@@ -36,7 +36,10 @@ def draw_forest(
     width : float
         Inner width in pixels.
     """
-    ends = [v for row in rows for m in row.marks for v in (m.value, m.low, m.high)]
+    marks = [m for row in rows for m in row.marks]
+    # Intervals of small cells are cut at the edges: else a few would squeeze all others.
+    firm = [m for m in marks if not m.hollow] or marks
+    ends = [m.value for m in marks] + [v for m in firm for v in (m.low, m.high)]
     roomy = width > 600
     shown = tuple((h, 68.0 if h != heads[-1] else 58.0) for h in (heads if roomy else heads[-1:]))
     lines = [

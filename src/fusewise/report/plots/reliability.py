@@ -39,7 +39,7 @@ def draw_reliability(
     small : bool
         Leave out axis titles, for small multiples.
     """
-    left, foot = (26.0, 20.0) if small else (50.0, 42.0)
+    left, foot = (28.0, 20.0) if small else (50.0, 42.0)
     side = width - left - 8
     strip = 0.14 * side
     base = 10 + side
@@ -48,7 +48,7 @@ def draw_reliability(
     highest = max((v for b in shown for v in (b.predicted, b.high) if known(v)), default=1.0)
     top = min(1.0, math.ceil(10 * highest - 1e-9) / 10) or 1.0
     x_scale, y_scale = Scale(0, top, left, left + side), Scale(0, top, base, 10)
-    for value in (0.0, top / 2, top) if small else x_scale.ticks(5):
+    for value in (0.0, top) if small else x_scale.ticks(5):
         svg.line(left, y_scale(value), left + side, y_scale(value), "grid")
         svg.line(x_scale(value), 10, x_scale(value), base, "grid")
         svg.add("text", f"{value:g}", x=left - 6, y=y_scale(value) + 4, class_="tick end")

@@ -158,6 +158,13 @@ def _mark(svg: Svg, mark: Mark, scale: Scale, y: float) -> None:
     dashed = " dashed" if mark.hollow else ""
     if known(mark.low) and known(mark.high):
         svg.line(scale(mark.low), y, scale(mark.high), y, f"whisker s-{mark.series}{dashed}")
+        for beyond, end, turn in (
+            (mark.low < scale.low, scale.start, 4),
+            (mark.high > scale.high, scale.end, -4),
+        ):
+            if beyond:
+                tip = f"M{coordinate(end + turn)} {coordinate(y - 3.5)}l{-turn} 3.5l{turn} 3.5"
+                svg.add("path", d=tip, class_=f"whisker s-{mark.series}")
     class_ = f"mark s-{mark.series}{' hollow' if mark.hollow else ''}"
     if mark.series == "b":
         svg.add("path", d=f"M{coordinate(x)} {coordinate(y - 5)}l5 5l-5 5l-5-5z", class_=class_)

@@ -67,16 +67,19 @@ def _rates(profile: Any, recommendation: Any) -> list[Any]:
         rows, key=lambda r: (rate_of(r) if known(rate_of(r)) else 2.0, str(r["modality"]))
     )
     declared = any(known(r.get("rate")) for r in rows)
+    alike = getattr(profile, "source", "") == "training"
     marks = [
         (
             str(r["modality"]),
-            _mark(r, "rate_train", "low_train", "high_train", "t", hollow=True),
+            None if alike else _mark(r, "rate_train", "low_train", "high_train", "t", hollow=True),
             _mark(r, "rate", "low", "high", "a", hollow=False),
         )
         for r in rows
     ]
     limit = _limit(recommendation)
     legend: tuple[tuple[str, str], ...] = (_TRAINING, _DEPLOYMENT) if declared else (_TRAINING,)
+    if alike:
+        legend = (("s-a", "in training, and so in deployment"),)
     if limit is not None:
         legend += (("rule-limit", f"threshold {percent_short(limit)}"),)
     rarest = rows[0]
@@ -169,6 +172,7 @@ def _patterns(profile: Any, names: Patterns) -> list[Any]:
     if not rows:
         return []
     declared = any(known(r.get("share_deployment")) for r in rows)
+    alike = getattr(profile, "source", "") == "training"
     first, second = ("share_deployment", "share_train")[:: 1 if declared else -1]
     rows = sorted(
         rows, key=lambda r: (-zero(r.get(first)), -zero(r.get(second)), str(r["pattern"]))
@@ -177,7 +181,7 @@ def _patterns(profile: Any, names: Patterns) -> list[Any]:
         PatternBar(
             names.spoken(str(r["pattern"])),
             float(r.get("share_deployment", NAN)),
-            float(r.get("share_train", NAN)),
+            NAN if alike else float(r.get("share_train", NAN)),
             names.present(str(r["pattern"])),
             flag(r, "unseen"),
         )
@@ -194,7 +198,8 @@ def _patterns(profile: Any, names: Patterns) -> list[Any]:
     unseen = [r for r in rows if flag(r, "unseen")]
     legend: tuple[tuple[str, str], ...] = (("s-t", "share in training"),)
     if declared:
-        legend = (("s-a", "share in deployment"), ("rule-level", "share in training"))
+        legend = (("s-a", "share in deployment"),)
+        legend += () if alike else (("rule-level", "share in training"),)
         legend += (("s-b", "never seen in training"),) if unseen else ()
     note = say(
         "Each column is one [[availability pattern]], most frequent first: filled dots are present. "

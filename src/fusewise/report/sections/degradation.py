@@ -17,7 +17,7 @@ from fusewise.report.frames import (
     remark,
     zero,
 )
-from fusewise.report.metrics import better, metric_name
+from fusewise.report.metrics import better, metric_name, title_name
 from fusewise.report.numbers import count, estimate, known, number, percent_short, plain, signed
 from fusewise.report.plots.curve import Point, draw_curve
 from fusewise.report.plots.drops import draw_drops
@@ -78,7 +78,7 @@ def _curve(rows: list[Record], metric: str, *, folded: bool) -> Figure:
         )
         for r in rows
     )
-    heads = columns("share withheld", "modalities", "n", shown, "loss", text=0)
+    heads = columns("share withheld", "modalities", "n", shown, "cost", text=0)
     way = better(metric)
     note = say(
         "{way}Modalities are withheld at random from every sample; samples left with none are out "
@@ -87,7 +87,7 @@ def _curve(rows: list[Record], metric: str, *, folded: bool) -> Figure:
     )
     axis = "share of the modalities withheld at random"
     return Figure(
-        say("{metric} as modalities are withheld", metric=shown),
+        say("{metric} as modalities are withheld", metric=title_name(metric)),
         draw_curve(points, metric=shown, axis=axis, width=WIDE),
         draw_curve(points, metric=shown, axis=axis, width=NARROW, height=270),
         (("s-a", "estimate and interval"),),
@@ -102,14 +102,14 @@ def _drops(rows: list[Record], metric: str, *, folded: bool) -> Figure:
     shown = metric_name(metric)
     lines = []
     for r in rows:
-        loss = estimate(r["drop"], r["drop_low"], r["drop_high"])
+        cost = estimate(r["drop"], r["drop_low"], r["drop_high"])
         hollow = flag(r, "small")
         lines.append(
             Row(
                 f"without {r['withheld']}",
                 (Mark(r["drop"], r["drop_low"], r["drop_high"], hollow=hollow),),
-                (number(r["drop"]), count(r.get("n"))),
-                title=f"without {r['withheld']}: loses {loss}",
+                (number(r["drop"], r["drop_low"], r["drop_high"]), count(r.get("n"))),
+                title=f"without {r['withheld']}: costs {cost}",
                 remark=remark(r) or "n/a",
                 quiet=hollow,
             )
@@ -123,22 +123,22 @@ def _drops(rows: list[Record], metric: str, *, folded: bool) -> Figure:
         )
         for r in rows
     )
-    axis = f"loss of {shown} when withheld (right is worse)"
-    label = f"Loss of {shown} when each modality is withheld, with its interval"
+    axis = f"cost in {shown} of withholding it (right is worse)"
+    label = f"Cost in {shown} of withholding each modality, with its interval"
     first = rows[0]
     note = say(
-        "The model leans most on **{name}**: without it, the samples that have it lose {loss}.",
+        "The largest cost is that of **{name}**: {cost}, for the samples that have it.",
         name=first["withheld"],
-        loss=estimate(first["drop"], first["drop_low"], first["drop_high"]),
+        cost=estimate(first["drop"], first["drop_low"], first["drop_high"]),
     )
-    heads = columns("withheld", "n", shown, "loss")
+    heads = columns("withheld", "n", shown, "cost")
     return Figure(
-        say("What each modality is worth: loss of {metric} without it", metric=shown),
-        draw_drops(lines, axis=axis, label=label, head="loss", width=WIDE),
-        draw_drops(lines, axis=axis, label=label, head="loss", width=NARROW),
+        say("What each modality is worth: cost in {metric} of withholding it", metric=shown),
+        draw_drops(lines, axis=axis, label=label, head="cost", width=WIDE),
+        draw_drops(lines, axis=axis, label=label, head="cost", width=NARROW),
         (),
         note if known(first.get("drop")) else None,
-        (Table(heads, body, say("Losses as a table")),),
+        (Table(heads, body, say("Costs as a table")),),
         folded=folded,
     )
 
@@ -167,7 +167,7 @@ def _baseline_figure(rows: list[Record], metric: str, *, folded: bool) -> Figure
             Row(
                 f"against {name}",
                 (Mark(r["difference"], low, high),),
-                (signed(r["difference"]), count(r.get("n"))),
+                (told.split(" ")[0], count(r.get("n"))),
                 title=f"model minus {name}: {told}",
                 remark=remark(r) or "n/a",
             )

@@ -26,7 +26,7 @@ def dimensions_section(profile: Any) -> Section | None:
     if cadence:
         blocks.extend(_cadence(profile, cadence))
     lead = say(
-        "How many columns each modality has, how many directions they really vary in (its "
+        "How wide each modality is, how many directions its features really vary in (its "
         "[[effective dimension]]), and how often it is measured: a modality a hundred times wider "
         "than another drowns it when features are simply joined."
     )
@@ -42,9 +42,10 @@ def _widths(profile: Any, rows: list[Record]) -> list[Any]:
     note = None
     if known(ratio) and len(rows) > 1 and ratio:
         note = say(
-            "The widest modality has **{ratio} times** the columns of the narrowest: {orders} "
-            "orders of magnitude.",
-            ratio=count(ratio) if ratio >= 10 else number(round(float(ratio), 1))[:3],
+            "The widest modality is **{ratio} times** as wide as the narrowest: {orders} orders of "
+            "magnitude. Width counts columns, and variables where a modality is a stream of events; "
+            "the effective dimension is that of all features made of them and can be larger.",
+            ratio=f"{float(ratio):,.0f}" if ratio >= 10 else f"{float(ratio):.2g}",
             orders=f"{math.log10(float(ratio)):.1f}" if float(ratio) > 0 else "0",
         )
     body = tuple(
@@ -64,7 +65,7 @@ def _widths(profile: Any, rows: list[Record]) -> list[Any]:
         "modality",
         "kind",
         "n",
-        "columns",
+        "width",
         "effective dimension",
         "samples per dimension",
         "share of joined variance",
@@ -75,7 +76,7 @@ def _widths(profile: Any, rows: list[Record]) -> list[Any]:
         say("Width and effective dimension"),
         draw_widths(bars, width=WIDE),
         draw_widths(bars, width=NARROW),
-        (("s-pale", "columns"), ("s-a", "effective dimension")),
+        (("s-pale", "width"), ("s-a", "effective dimension")),
         note,
         (Table(heads, body, say("Dimensions as a table")),),
     )

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from fusewise.report.blocks import Card, Cards, Notice, Section, Table
+from fusewise.report.blocks import Card, Cards, Listing, Notice, Prose, Section, Table
 from fusewise.report.frames import Patterns, Record, cells, columns, pick, records, why_missing
-from fusewise.report.metrics import better, metric_name
+from fusewise.report.metrics import better, title_name
 from fusewise.report.numbers import count, estimate, interval, known, number, plural
 from fusewise.report.text import Text, quote, say
 
 _SOURCE = {
-    "observed": "weighted to the observed requests",
-    "rates": "weighted to the declared rates",
-    "patterns": "weighted to the declared patterns",
-    "training": "the deployment is declared to look like training",
-    "test": "nothing is known of the deployment: the test as it came",
-    "none": "no deployment was declared: the test as it came",
+    "observed": "the observed requests",
+    "rates": "the declared rates",
+    "patterns": "the declared patterns",
+    "training": "the training samples, which stand in for the deployment",
+    "test": "the test samples as they came: nothing is known of the deployment",
+    "none": "the test samples as they came: no deployment was declared",
 }
 
 
@@ -31,12 +31,17 @@ def headline_section(evaluation: Any, names: Patterns) -> Section | None:
         "The [[headline]] is what to expect in use, over all patterns together and each as frequent "
         "as in deployment; it hides differences between patterns, which follow below."
     )
-    blocks: list[Any] = [cards]
+    blocks: list[Any] = []
+    sources = dict.fromkeys(str(r["source"]) for r in rows if r.get("source"))
+    if sources:
+        mixture = "; ".join(_SOURCE.get(source, source) for source in sources)
+        blocks.append(Prose(say("Patterns are weighted as in **{mixture}**.", mixture=mixture)))
+    blocks.append(cards)
     uncovered = tuple(str(p) for p in getattr(evaluation, "uncovered", None) or ())
     if uncovered:
-        shown = tuple(quote(names.spoken(p)) for p in uncovered[:8])
-        if len(uncovered) > 8:
-            shown += (say("and {n} more", n=count(len(uncovered) - 8)),)
+        shown = tuple(quote(names.spoken(p)) for p in uncovered[:4])
+        if len(uncovered) > 4:
+            shown += (say("and {n} more", n=count(len(uncovered) - 4)),)
         title = say(
             "{n} met in deployment without any test sample: the headline says nothing about them",
             n=plural(len(uncovered), "pattern"),
@@ -47,6 +52,9 @@ def headline_section(evaluation: Any, names: Patterns) -> Section | None:
         title = say("{n} got no prediction", n=plural(abstained, "sample"))
         text = say("They have no modality that the model knows, and are left out of every score.")
         blocks.append(Notice("info", title, (text,)))
+    notes = tuple(quote(note) for note in getattr(evaluation, "notes", None) or ())
+    if notes:
+        blocks.append(Listing(say("How it was measured"), notes))
     blocks.append(_table(rows, pooled))
     return Section("headline", "Headline quality", lead, tuple(blocks))
 
@@ -62,20 +70,18 @@ def _card(row: Record, pooled: list[Record]) -> Card:
             effective=count(effective),
         )
     notes: list[Text] = [n]
-    source = _SOURCE.get(str(row.get("source")), str(row.get("source") or ""))
-    if source:
-        notes.append(quote(source))
     if known(row.get("by_pattern_mean")):
         value = number(row["by_pattern_mean"])
-        notes.append(say("weighted mean of the scores per pattern: {value}", value=value))
+        notes.append(say("mean of the scores per pattern: {value}", value=value))
     if "effective_n" in row:
         notes.extend(
             say("test as it came: {value}", value=estimate(p["estimate"], p["low"], p["high"]))
             for p in pick(pooled, metric=metric)
         )
     way = better(metric)
-    label = say("{name} ({way})", name=metric_name(metric), way=way) if way else quote(metric)
-    return Card(label, number(row["estimate"]), _interval(row), tuple(notes))
+    if way:
+        notes.append(say("{way}", way=way))
+    return Card(title_name(metric), number(row["estimate"]), _interval(row), tuple(notes))
 
 
 def _interval(row: Record) -> str:
@@ -85,7 +91,7 @@ def _interval(row: Record) -> str:
 def _table(rows: list[Record], pooled: list[Record]) -> Table:
     body = [
         cells(
-            metric_name(r["metric"]),
+            title_name(r["metric"]),
             "deployment mixture",
             estimate(r["estimate"], r["low"], r["high"]),
             count(r.get("n")),
@@ -96,7 +102,7 @@ def _table(rows: list[Record], pooled: list[Record]) -> Table:
     ]
     body += [
         cells(
-            metric_name(r["metric"]),
+            title_name(r["metric"]),
             "test as it came",
             estimate(r["estimate"], r["low"], r["high"]),
             count(r.get("n")),

@@ -7,7 +7,7 @@ from typing import Any
 
 from fusewise.report.blocks import Listing, Section, Tree
 from fusewise.report.numbers import count, known, plain
-from fusewise.report.text import Text, quote, say
+from fusewise.report.text import quote, say
 
 
 def making_section(
@@ -31,9 +31,9 @@ def making_section(
     if warnings:
         lines = [warnings] if isinstance(warnings, str) else warnings
         blocks.append(Listing(say("Warnings"), tuple(quote(line) for line in lines)))
-    notes = _notes(profile, "profile") + _notes(evaluation, "evaluation")
+    notes = tuple(quote(note) for note in getattr(profile, "notes", None) or ())
     if notes:
-        blocks.append(Listing(say("Notes"), notes))
+        blocks.append(Listing(say("Notes on the profile"), notes))
     if not blocks:
         return None
     lead = say(
@@ -49,7 +49,10 @@ def _facts(profile: Any, evaluation: Any) -> tuple[tuple[str, str], ...]:
         facts.append(("samples profiled", count(getattr(profile, "n_samples", None))))
         declared = getattr(profile, "deployment", None)
         if isinstance(declared, Mapping):
-            facts.extend((f"declared {key}", plain(value)) for key, value in declared.items())
+            facts.extend(
+                (f"declared {str(key).replace('_', ' ')}", plain(value))
+                for key, value in declared.items()
+            )
     if evaluation is not None:
         facts.append(("test samples", count(getattr(evaluation, "n", None))))
         if known(getattr(evaluation, "n_boot", None)):
@@ -78,8 +81,3 @@ def _entries(branch: Any) -> tuple[tuple[str, str | Tree], ...]:
 def _leaf(key: object, value: Any) -> str:
     # A seed is a name, not a quantity.
     return str(value) if "seed" in str(key) else plain(value)
-
-
-def _notes(result: Any, name: str) -> tuple[Text, ...]:
-    notes = getattr(result, "notes", None) or ()
-    return tuple(say("{note} (**{name}**)", note=note, name=name) for note in notes)

@@ -17,7 +17,7 @@ from fusewise.report.frames import (
     remark,
     why_missing,
 )
-from fusewise.report.metrics import better, metric_name
+from fusewise.report.metrics import better, metric_name, title_name
 from fusewise.report.numbers import count, estimate, known, number, percent, plural
 from fusewise.report.plots.forest import draw_forest
 from fusewise.report.plots.rows import Mark, Row
@@ -128,7 +128,7 @@ def _forest(
     more = len(patterns) - MOST_ROWS
     note = say(
         "{way}Patterns in order of their weight in deployment. Hollow and dashed: a [[small cell]], "
-        "too few samples for a firm statement.{more}",
+        "too few samples for a firm statement; an arrow says that its interval goes on.{more}",
         way=f"{way.capitalize()}. " if way else "",
         more=f" {plural(more, 'pattern')} of least weight are in the table." if more > 0 else "",
     )
@@ -140,7 +140,7 @@ def _forest(
         for w in (WIDE, NARROW)
     )
     return Figure(
-        say("{metric} per availability pattern", metric=shown),
+        say("{metric} per availability pattern", metric=title_name(metric)),
         wide,
         narrow,
         legend,
@@ -201,7 +201,7 @@ def _by_count(rows: list[Record], metric: str, *, folded: bool) -> Figure:
         draw_forest(drawn, metric=shown, heads=found.heads, width=w) for w in (WIDE, NARROW)
     )
     return Figure(
-        say("{metric} by number of absent modalities", metric=shown),
+        say("{metric} by number of absent modalities", metric=title_name(metric)),
         wide,
         narrow,
         tuple((c, t.split(":")[0].split(" from ")[0]) for c, t in found.legend),

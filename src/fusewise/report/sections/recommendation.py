@@ -88,7 +88,14 @@ def _glances(evaluation: Any) -> tuple[Glance, ...]:
         Glance(
             f"{metric_name(r['metric'])} in deployment",
             number(r["estimate"]),
-            f"{interval(r['low'], r['high'], r['estimate'])} n = {count(r.get('n'))}".strip(),
+            " · ".join(
+                part
+                for part in (
+                    interval(r["low"], r["high"], r["estimate"]),
+                    f"n = {count(r.get('n'))}",
+                )
+                if part
+            ),
             "headline",
         )
         for r in records(evaluation, "headline")[:1]
@@ -115,7 +122,10 @@ def _quotes(lines: Any) -> tuple[Text, ...]:
 
 def _reason(reason: Any, *, decided: bool) -> Verdict:
     met = bool(reason.met)
-    measured = estimate(reason.value, reason.low, reason.high) if known(reason.value) else ""
+    measured = ""
+    if known(reason.value):
+        whole = known(reason.low) and known(reason.high)
+        measured = estimate(reason.value, reason.low, reason.high) if whole else plain(reason.value)
     threshold = plain(reason.threshold) if known(reason.threshold) else ""
     label = [f"decided by {reason.axis}" if decided else str(reason.axis)]
     if isinstance(reason.value, str):

@@ -11,7 +11,7 @@ from fusewise.report.numbers import count, estimate, known, plain, plural
 from fusewise.report.plots.spark import draw_spark
 from fusewise.report.text import quote, say
 
-STATUSES = ("not met", "undetermined", "met")
+STATUSES = ("undetermined", "not met", "met")
 _CLASS = {"met": "met", "not met": "unmet", "undetermined": "open"}
 
 
@@ -35,12 +35,8 @@ def requirements_section(
         "whole interval is on the right side of the threshold, undetermined when it straddles it."
     )
     order = sorted(rows, key=lambda r: _rank(str(r["status"])))
-    title = say(
-        "{met} met, {unmet} not met, {open} undetermined",
-        met=tally["met"],
-        unmet=tally["not met"],
-        open=tally["undetermined"],
-    )
+    told = [f"{tally[status]} {status}" for status in reversed(STATUSES) if tally[status]]
+    title = quote(", ".join(told))
     blocks: list[Any] = [Verdicts(title, tuple(_verdict(r) for r in order))]
     if tally["undetermined"]:
         text = say(
@@ -57,7 +53,7 @@ def requirements_section(
 
 
 def _rank(status: str) -> int:
-    return STATUSES.index(status) if status in STATUSES else len(STATUSES)
+    return {"not met": 0, "undetermined": 1}.get(status, 2)
 
 
 def _verdict(row: Record) -> Verdict:
@@ -93,7 +89,7 @@ def _table(rows: list[Record], names: Patterns) -> Table:
             str(r["status"]),
             metric_name(r["metric"]),
             str(r.get("view") or ""),
-            names.cell(str(r["pattern"])) if r.get("pattern") else "",
+            names.cell(str(r["pattern"]), whole=False) if r.get("pattern") else "",
             count(r.get("n")),
             estimate(r.get("estimate"), r.get("low"), r.get("high")),
             plain(r.get("threshold")),
