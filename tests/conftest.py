@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from real_data import find_data
+from tests.real_data import find_data
 
 # Figures are drawn into files; no test needs a display.
 os.environ.setdefault("MPLBACKEND", "Agg")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from real_data import find_data
+from tests.real_data import find_data
 
 HERE = Path(__file__).parent
 
