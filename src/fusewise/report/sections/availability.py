@@ -203,8 +203,9 @@ def _patterns(profile: Any, names: Patterns) -> list[Any]:
         legend += (("s-b", "never seen in training"),) if unseen else ()
     note = say(
         "Each column is one [[availability pattern]], most frequent first: filled dots are present. "
-        "{n} in all; those that do not fit are in the table.",
+        "{n} in all{more}.",
         n=plural(len(rows), "pattern"),
+        more="; those that do not fit are in the table" if len(rows) > 12 else "",
     )
     figure = Figure(
         say("Availability patterns"),

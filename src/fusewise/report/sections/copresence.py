@@ -59,7 +59,8 @@ def copresence_blocks(profile: Any) -> list[Gallery]:
     )
     note = say(
         "Left, how often two modalities come together, in percent; right, [[phi]]: whether they "
-        "come and go together. A group that shares one fate counts as one when it is absent."
+        "come and go together, empty where one of them is always there. A group that shares one "
+        "fate counts as one when it is absent."
     )
     items = (("Both present (%)", both), ("Presence correlated (phi)", phi))
     return [Gallery(say("Co-presence"), items, (), note, tables)]

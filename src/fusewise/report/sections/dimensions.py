@@ -45,7 +45,7 @@ def _widths(profile: Any, rows: list[Record]) -> list[Any]:
             "The widest modality is **{ratio} times** as wide as the narrowest: {orders} orders of "
             "magnitude. Width counts columns, and variables where a modality is a stream of events; "
             "the effective dimension is that of all features made of them and can be larger.",
-            ratio=f"{float(ratio):,.0f}" if ratio >= 10 else f"{float(ratio):.2g}",
+            ratio=_times(ratio),
             orders=f"{math.log10(float(ratio)):.1f}" if float(ratio) > 0 else "0",
         )
     body = tuple(
@@ -83,6 +83,10 @@ def _widths(profile: Any, rows: list[Record]) -> list[Any]:
     return [figure]
 
 
+def _times(ratio: Any) -> str:
+    return f"{float(ratio):,.0f}" if ratio >= 10 else f"{float(ratio):.2g}"
+
+
 def _cadence(profile: Any, rows: list[Record]) -> list[Any]:
     body = tuple(
         cells(
@@ -109,7 +113,7 @@ def _cadence(profile: Any, rows: list[Record]) -> list[Any]:
         text = say(
             "[[Cadence|cadence]]: between two measurements, the slowest modality waits **{ratio} "
             "times** as long as the fastest. Gaps and ages are in the unit of the event times.",
-            ratio=count(ratio) if ratio is not None and ratio >= 10 else number(ratio),
+            ratio=_times(ratio),
         )
     else:
         text = say("The [[cadence]] of modalities with events, in the unit of their times.")
