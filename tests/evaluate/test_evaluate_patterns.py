@@ -25,7 +25,8 @@ def one(frame, **values):
 
 def test_each_pattern_scores_what_the_oracle_can_reach(cohort, oracle):
     """Both views estimate the known AUROC of every pattern, within their sampling error."""
-    result = evaluate(oracle, cohort(6000, rates=RATES), metrics=["roc_auc"], n_boot=200)
+    test = cohort(6000, rates=RATES)
+    result = evaluate(oracle, test, metrics=["roc_auc"], n_boot=100, rates=())
     seen = set()
     for row in result.by_pattern.itertuples():
         error = (row.high - row.low) / (2 * 1.96)
@@ -216,6 +217,16 @@ def test_pooling_a_sample_under_several_patterns_does_not_narrow_the_interval(co
     withheld = rows(result.by_n_absent, view="withheld").set_index("n_absent")
     width = withheld["high"] - withheld["low"]
     np.testing.assert_allclose(width[1], width[0], rtol=0.1)
+
+
+def test_predictions_under_several_patterns_do_not_make_a_small_cell_large(cohort, oracle):
+    """28 samples under three patterns are 84 predictions and still 28 samples."""
+    deployment = {"patterns": {"a+b": 1, "a+c": 1, "b+c": 1}}
+    result = evaluate(
+        oracle, cohort(28), metrics=["accuracy"], deployment=deployment, n_boot=10, rates=()
+    )
+    row = one(rows(result.by_n_absent, view="withheld", n_absent=1))
+    assert (row["n"], row["n_patterns"], row["small"]) == (28, 3, True)
 
 
 def test_the_heaviest_patterns_are_withheld_first_and_the_rest_is_told(cohort, oracle):

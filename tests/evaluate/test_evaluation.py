@@ -98,7 +98,7 @@ def test_the_oracle_is_calibrated_and_an_overconfident_one_is_not(cohort, oracle
     test = cohort(4000, rates=RATES)
     shares = []
     for model in (oracle, oracle_type(shifts={"a": 4.5, "b": 3.0, "c": 1.5})):
-        table = evaluate(model, test, metrics=["roc_auc"], n_boot=10).calibration
+        table = evaluate(model, test, metrics=["roc_auc"], n_boot=10, rates=()).calibration
         every = table[(table["view"] == "natural") & (table["pattern"] == "(all)")]
         assert len(every) == 10
         assert every["n"].sum() == 4000

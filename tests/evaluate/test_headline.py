@@ -164,3 +164,24 @@ def test_presence_of_other_modalities_is_refused(two_patterns, oracle):
         evaluate(oracle, two_patterns, train_presence=np.ones((5, 2), dtype=bool))
     with pytest.raises(DeploymentError, match="no modality 'bb'"):
         evaluate(oracle, two_patterns, deployment={"bb": 0.5})
+
+
+def test_the_interval_of_the_headline_is_of_the_weighted_score(two_patterns):
+    """Replicates carry the weights too: the interval lies around the headline, not the pool."""
+
+    class SureOfMuch:
+        def predict_proba(self, dataset):
+            much = dataset.presence.sum(axis=1) > 1
+            p = np.where(much, np.asarray(dataset.target) * 0.98 + 0.01, 0.5 + 0.1 * (~much))
+            return np.column_stack([1 - p, p])
+
+    result = evaluate(
+        SureOfMuch(),
+        two_patterns,
+        metrics=["brier_score"],
+        deployment={"patterns": {"b": 3, "a+b+c": 1}},
+        n_boot=200,
+    )
+    row, pooled = result.headline.iloc[0], result.pooled.iloc[0]
+    assert row["low"] < row["estimate"] < row["high"]
+    assert not row["low"] <= pooled["estimate"] <= row["high"]

@@ -14,7 +14,7 @@ RATES = {"a": 0.8, "b": 0.7, "c": 0.7}
 @pytest.fixture
 def ask(cohort, oracle):
     def asked(*requirements, n=2000, **options):
-        options.setdefault("n_boot", 200)
+        options = {"n_boot": 200, "withheld_patterns": 0, "rates": ()} | options
         test = cohort(n, rates=RATES)
         return evaluate(oracle, test, metrics=["roc_auc"], requirements=requirements, **options)
 
