@@ -45,10 +45,9 @@ class FeatureEncoder:
         if self.kind == "events":
             # The frame has a column for each variable of the whole table; what no training row
             # measured must not shape the model.
-            met = [
-                c.removesuffix("count") for c in frame if c.endswith(":count") and frame[c].any()
-            ]
-            frame = frame[[c for c in frame if f"{c.rpartition(':')[0]}:" in set(met)]]
+            counts = [str(c) for c in frame.columns if str(c).endswith(":count")]
+            met = {c.removesuffix("count") for c in counts if frame[c].any()}
+            frame = frame[[c for c in frame.columns if f"{str(c).rpartition(':')[0]}:" in met]]
         words = [c for c in frame.columns if frame[c].dtype == object]
         text = [c for c in words if _looks_like_text(frame[c])]
         if text:
