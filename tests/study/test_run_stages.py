@@ -203,6 +203,25 @@ def test_warnings_are_kept_with_the_stage_and_told_again(folder):
     assert (events[-1].state, events[-1].warnings) == ("kept", events[1].warnings)
 
 
+def test_rows_that_are_not_used_are_counted_and_reported(folder):
+    """Unknown samples, late events and infinities are told on the way and in the report."""
+    lab = pd.read_csv(folder / "lab.csv")
+    lab.loc[0, "lactate"] = float("inf")
+    lab = pd.concat([lab, pd.DataFrame({"stay_id": [1, 2], "lactate": 1.0})])
+    lab.to_parquet(folder / "lab.parquet")
+    settings = {"samples.prediction_time": 60, "modalities.lab.table": "lab.parquet"}
+    events = []
+    done = run(folder, settings, progress=events.append)
+    lab_note, vitals_note = sorted(events[1].warnings)
+    assert "lab: left out 2 rows of samples that the samples table does not have" in lab_note
+    assert "1 infinite values" in lab_note
+    late = done.data.ingestion.set_index("modality").loc["vitals", "after_prediction_time"]
+    assert late > 0
+    assert f"vitals: left out {late} rows later than the prediction time" in vitals_note
+    text = (folder / "run" / "report.md").read_text()
+    assert "rows later than the prediction time" in text
+
+
 @pytest.mark.parametrize("strategy", ["intermediate", "attention"])
 def test_a_planned_strategy_is_refused_before_any_work(folder, strategy):
     """Who asks for a strategy that is not built yet is told so at once."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from fusewise.data import (
     Deployment,
@@ -65,7 +65,7 @@ def read_study(
     """
     path = Path(path)
     file, lines = read_study_file(path, overrides)
-    home = path.parent / (file.root or ".") if root is None else Path(root)
+    home = path.parent / Path(file.root or ".").expanduser() if root is None else Path(root)
     study = Study(path, file, lines, home)
     study.check_available()
     return study
@@ -153,7 +153,7 @@ class Study:
             "training",
         ):
             named["deployment", "observed"] = str(self.file.deployment.observed)
-        paths = {key: self.root / table for key, table in named.items() if self._is_path(table)}
+        paths = {key: self._path(table) for key, table in named.items() if self._is_path(table)}
         missing = [key for key, path in paths.items() if not path.exists()]
         if missing:
             listed = "\n".join(f"  {self.where(*key)}: {paths[key]}" for key in missing)
@@ -255,10 +255,12 @@ class Study:
     @cached_property
     def _split(self) -> tuple[MultimodalDataset, MultimodalDataset]:
         rule = self.file.samples.split
-        stratify = rule.stratify
-        if stratify is None:
-            everything = "pattern" if self.file.samples.target is None else "both"
-            stratify = "none" if rule.by in ("column", "time") else everything
+        default: Literal["none", "pattern", "both"] = "both"
+        if rule.by in ("column", "time"):
+            default = "none"
+        elif self.file.samples.target is None:
+            default = "pattern"
+        stratify = rule.stratify or default
         return split(
             self.dataset(),
             rule.test,
@@ -285,9 +287,12 @@ class Study:
         """Whether a table is a file; with a connection, bare names are tables of it."""
         return self.file.connection is None or Path(table).suffix in (".parquet", ".csv")
 
+    def _path(self, table: str) -> Path:
+        return self.root / Path(table).expanduser()
+
     def _table(self, table: Any) -> Any:
         if self._is_path(table):
-            return str(self.root / table)
+            return str(self._path(table))
         *schema, name = str(table).split(".")
         try:
             return self._connection.table(name, database=tuple(schema) or None)

@@ -9,7 +9,7 @@ from typing import Any
 from fusewise.study.folder import RunFolder, Writer
 from fusewise.study.job import Job
 from fusewise.study.stage import Stage
-from fusewise.study.summary import DataSummary, summarise
+from fusewise.study.summary import DataSummary, left_out, summarise
 
 
 class _ReadData(Stage):
@@ -46,6 +46,9 @@ class _ReadData(Stage):
             f"{_plural(len(result.modalities), 'modality', 'modalities')}, "
             f"{_plural(len(result.patterns), 'availability pattern')}"
         )
+
+    def notes(self, result: DataSummary) -> tuple[str, ...]:
+        return left_out(result.ingestion)
 
 
 class _MakeProfile(Stage):

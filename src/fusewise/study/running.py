@@ -71,7 +71,7 @@ class StageEvent:
 Progress = Callable[[StageEvent], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A finished run.
 
@@ -111,6 +111,10 @@ class Run:
     note: str = ""
     next_alternative: str | None = None
     next_step: str = ""
+
+    def __repr__(self) -> str:
+        done, kept = ", ".join(self.executed) or "nothing", ", ".join(self.kept) or "nothing"
+        return f"<Run in {str(self.folder)!r}: did {done}; kept {kept}>"
 
     @property
     def model(self) -> Any:
@@ -223,7 +227,7 @@ def _do(stage: Stage, job: Job, tell: Progress, *, force: bool) -> bool:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", FusewiseWarning)
             result = stage.compute(job)
-        seconds, warned = time.perf_counter() - start, _heard(caught)
+        seconds, warned = time.perf_counter() - start, (*_heard(caught), *stage.notes(result))
         job.passed(stage.name, key, stage.load, result)
         _note_facts(stage, job)
         job.folder.commit(

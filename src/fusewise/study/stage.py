@@ -38,3 +38,7 @@ class Stage:
     def summary(self, result: Any) -> str:
         """Say the result in one line."""
         return ""
+
+    def notes(self, result: Any) -> tuple[str, ...]:
+        """Say what was left out or assumed, beside the warnings that were raised."""
+        return ()

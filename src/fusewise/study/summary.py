@@ -10,6 +10,14 @@ import pandas as pd
 from fusewise.data import MultimodalDataset, Result
 from fusewise.study.fingerprints import key_of
 
+LEFT_OUT = {
+    "unknown_ids": "rows of samples that the samples table does not have",
+    "after_prediction_time": "rows later than the prediction time",
+    "without_time": "rows without a time",
+    "declared_absent": "rows of samples that are declared absent",
+    "infinities": "infinite values",
+}
+
 
 @dataclass(frozen=True)
 class DataSummary(Result):
@@ -83,3 +91,19 @@ def rows_fingerprint(rows: MultimodalDataset) -> str:
             "kinds": rows.kinds,
         }
     )
+
+
+def left_out(ingestion: pd.DataFrame) -> tuple[str, ...]:
+    """Say per modality which rows and values were counted and not used.
+
+    Examples
+    --------
+    >>> left_out(pd.DataFrame({"modality": ["lab"], "unknown_ids": [2], "infinities": [0]}))
+    ('lab: left out 2 rows of samples that the samples table does not have',)
+    """
+    notes = []
+    for row in ingestion.to_dict("records"):
+        found = [f"{row[c]:,} {words}" for c, words in LEFT_OUT.items() if row.get(c, 0) > 0]
+        if found:
+            notes.append(f"{row['modality']}: left out {', '.join(found)}")
+    return tuple(notes)
