@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,8 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from fusewise.data.tables import is_number, is_time, to_floats
-from fusewise.exceptions import DatasetError, FusewiseWarning
+from fusewise.data.columns import is_number, is_text, to_floats
+from fusewise.exceptions import DatasetError
 
 IntArray = npt.NDArray[np.intp]
 FloatArray = npt.NDArray[np.float64]
@@ -41,21 +40,38 @@ class TableBlock:
     def features(
         self, samples: IntArray, reference: float | None, cutoffs: FloatArray | None
     ) -> pd.DataFrame:
+        """Return the features of the given samples, columns in the order of their names."""
         rows = self.row_of[samples]
-        numeric = self.numeric[rows] if len(self.numeric) else np.zeros((len(rows), 0))
-        if len(self.numeric) == 0:
-            numeric = np.full((len(rows), len(self.numeric_names)), np.nan)
-        elif (rows < 0).any():
-            numeric[rows < 0] = np.nan
-        frame = pd.DataFrame(numeric, columns=list(self.numeric_names))
+        frame = pd.DataFrame(
+            _taken(self.numeric, rows, np.nan),
+            columns=pd.Index(self.numeric_names, dtype="str"),
+            copy=False,
+        )
         if self.categorical_names:
-            words = np.full((len(rows), len(self.categorical_names)), None, dtype=object)
-            known = rows >= 0
-            if len(self.categorical):
-                words[known] = self.categorical[rows[known]]
-            text = pd.DataFrame(words, columns=list(self.categorical_names), dtype=object)
-            frame = pd.concat([frame, text], axis=1)[self.feature_names()]
+            words = pd.DataFrame(
+                _taken(self.categorical, rows, None),
+                columns=list(self.categorical_names),
+                dtype=object,
+            )
+            frame = pd.concat([frame, words], axis=1)[self.feature_names()]
         return frame
+
+    def n_missing(self) -> int:
+        """Count the empty cells of the stored rows."""
+        empty_words = sum(1 for word in self.categorical.ravel() if word is None)
+        return int(np.isnan(self.numeric).sum()) + empty_words
+
+    def contents(self, samples: IntArray) -> Iterator[bytes]:
+        """Yield what the given samples hold, so that equal contents give equal bytes."""
+        rows = self.row_of[samples]
+        yield "\x1f".join((*self.numeric_names, "", *self.categorical_names)).encode()
+        yield (rows >= 0).tobytes()
+        rows = rows[rows >= 0]
+        for start in range(0, len(rows), 4096):
+            # Adding zero makes -0.0 and 0.0, which are equal, one.
+            yield (self.numeric[rows[start : start + 4096]] + 0.0).tobytes()
+        for column in range(len(self.categorical_names)):
+            yield pd.util.hash_array(self.categorical[rows, column]).tobytes()
 
     def take(self, samples: IntArray) -> TableBlock:
         """Return the block of the given samples alone (what a pickled slice carries)."""
@@ -70,7 +86,7 @@ class TableBlock:
 
 def split_columns(
     table: pa.Table, columns: Sequence[str], what: str
-) -> tuple[dict[str, FloatArray], dict[str, npt.NDArray[np.object_]], int, int]:
+) -> tuple[dict[str, FloatArray], dict[str, npt.NDArray[np.object_]], int]:
     """Separate numeric from categorical columns and canonicalise both.
 
     List columns are expanded to ``name[0]``, ``name[1]``, ...; infinities become missing values.
@@ -79,39 +95,32 @@ def split_columns(
     -------
     numeric, categorical : dict
         Column name to values (n_rows,).
-    n_infinite, n_missing : int
-        Cells that were infinite, and cells that are empty (with the infinite ones).
+    n_infinite : int
+        Cells that were infinite.
     """
     numeric: dict[str, FloatArray] = {}
     categorical: dict[str, npt.NDArray[np.object_]] = {}
-    left_out = []
     for name in columns:
         column = table.column(name)
         kind = column.type
-        if pa.types.is_list(kind) or pa.types.is_large_list(kind) or _is_fixed_list(kind):
-            numeric.update(_expand(name, column, f"{what}, column {name!r}"))
+        where = f"{what}, column {name!r}"
+        if _is_list(kind):
+            expanded = _expand(name, column, where)
+            taken = sorted(set(expanded) & (set(columns) | set(numeric)))
+            if taken:
+                raise DatasetError(f"{where}: its items are called {taken[0]!r}, as is a column.")
+            numeric.update(expanded)
         elif is_number(kind) or pa.types.is_null(kind):
-            numeric[name] = to_floats(column, f"{what}, column {name!r}")
-        elif is_time(kind):
-            left_out.append(name)
+            numeric[name] = to_floats(column, where)
         else:
-            categorical[name] = _words(column, f"{what}, column {name!r}")
-    if left_out:
-        warnings.warn(
-            f"{what}: the timestamp columns {', '.join(left_out)} are no features and were left "
-            "out. Derive a number (an age, a duration) where they matter.",
-            FusewiseWarning,
-            stacklevel=2,
-        )
-    infinite = missing = 0
-    for name, values in numeric.items():
+            categorical[name] = _words(column, where)
+    n_infinite = 0
+    for values in numeric.values():
         endless = np.isinf(values)
         if endless.any():
-            infinite += int(endless.sum())
-            numeric[name] = values = np.where(endless, np.nan, values)
-        missing += int(np.isnan(values).sum())
-    missing += sum(int(sum(v is None for v in words)) for words in categorical.values())
-    return numeric, categorical, infinite, missing
+            n_infinite += int(endless.sum())
+            values[endless] = np.nan
+    return numeric, categorical, n_infinite
 
 
 def stack(columns: dict[str, Any], n_rows: int, dtype: Any) -> npt.NDArray[Any]:
@@ -123,18 +132,25 @@ def stack(columns: dict[str, Any], n_rows: int, dtype: Any) -> npt.NDArray[Any]:
     return matrix
 
 
-def _is_fixed_list(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_fixed_size_list(kind))
+def _taken(stored: npt.NDArray[Any], rows: IntArray, empty: Any) -> npt.NDArray[Any]:
+    """Return the stored rows; a row of `empty` cells where there is none (-1)."""
+    if (rows >= 0).all():
+        return stored[rows]
+    taken = np.full((len(rows), stored.shape[1]), empty, dtype=stored.dtype)
+    taken[rows >= 0] = stored[rows[rows >= 0]]
+    return taken
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    )
 
 
 def _words(column: pa.ChunkedArray, what: str) -> npt.NDArray[np.object_]:
     kind = column.type
     value_type = kind.value_type if pa.types.is_dictionary(kind) else kind
-    if not (
-        pa.types.is_string(value_type)
-        or pa.types.is_large_string(value_type)
-        or pa.types.is_string_view(value_type)
-    ):
+    if not is_text(value_type):
         raise DatasetError(
             f"{what}: expected numbers, booleans, text or lists of numbers, got {kind}. Leave it "
             "out with columns=, or convert it."
@@ -147,11 +163,10 @@ def _expand(name: str, column: pa.ChunkedArray, what: str) -> dict[str, FloatArr
     if isinstance(array, pa.ChunkedArray):
         array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
     valid = np.asarray(array.is_valid())
-    lengths = np.asarray(array.value_lengths().fill_null(0).to_numpy(zero_copy_only=False))
-    lengths = lengths[valid]
-    if len(lengths) == 0:
+    lengths = np.asarray(array.value_lengths().fill_null(0))[valid]
+    width = int(lengths.max(initial=0))
+    if width == 0:
         return {}
-    width = int(lengths.max())
     if int(lengths.min()) != width:
         raise DatasetError(
             f"{what}: lists must have one length, got {int(lengths.min())} to {width}. Pad them, or "
@@ -161,5 +176,5 @@ def _expand(name: str, column: pa.ChunkedArray, what: str) -> dict[str, FloatArr
     values = to_floats(pa.chunked_array([array.flatten()]), what).reshape(-1, width)
     matrix = np.full((len(valid), width), np.nan)
     matrix[valid] = values
-    digits = len(str(max(0, width - 1)))
+    digits = len(str(width - 1))
     return {f"{name}[{i:0{digits}d}]": matrix[:, i] for i in range(width)}

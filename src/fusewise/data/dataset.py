@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from fusewise.data.blocks import TableBlock
+from fusewise.data.columns import shown
 from fusewise.data.draw import draw_dataset
 from fusewise.data.events import EventBlock
-from fusewise.data.ingest import COUNTS, read_modality
+from fusewise.data.fingerprint import Fingerprint
+from fusewise.data.ingest import COUNTS, ReadModality, read_modality
 from fusewise.data.modality import Modality
 from fusewise.data.presence import pattern_labels, pattern_table
 from fusewise.data.samples import SampleTable, read_samples
+from fusewise.data.selection import selected_rows
 from fusewise.exceptions import DatasetError, UnknownModalityError, did_you_mean
 
 BoolArray = npt.NDArray[np.bool_]
@@ -58,7 +61,7 @@ class MultimodalDataset:
         sides of a split, resampled whole.
     groups : sequence of str
         Columns with subgroups for bias checks; nothing else uses them.
-    prediction_time : str or float, optional
+    prediction_time : str, float or datetime, optional
         A column of `samples`, or a constant in the unit of the event times. Rows of a modality
         that were not available by then are counted and discarded.
     validation : str, optional
@@ -77,8 +80,9 @@ class MultimodalDataset:
     >>> samples = pd.DataFrame({"id": [1, 2, 3], "died": [0, 1, 0]})
     >>> static = pd.DataFrame({"id": [1, 2, 3], "age": [61.0, 70.0, 54.0]})
     >>> lab = pd.DataFrame({"id": [2, 3], "lactate": [4.1, 1.0]})
-    >>> ds = MultimodalDataset({"static": static, "lab": lab}, samples=samples, id="id",
-    ...                        target="died")
+    >>> ds = MultimodalDataset(
+    ...     {"static": static, "lab": lab}, samples=samples, id="id", target="died"
+    ... )
     >>> ds.patterns()
           pattern  n     share
     0  lab+static  2  0.666667
@@ -94,17 +98,20 @@ class MultimodalDataset:
         modalities: Mapping[str, Any],
         *,
         samples: Any,
-        id: str,  # noqa: A002 - the word that every table of the user uses
+        id: str,
         target: str | None = None,
         task: str = "auto",
         cluster: str | None = None,
         groups: Sequence[str] = (),
-        prediction_time: str | float | None = None,
+        prediction_time: str | float | datetime | None = None,
         validation: str | None = None,
         extra: Sequence[str] = (),
     ) -> None:
         if not modalities:
             raise DatasetError("a dataset needs at least one modality, got none.")
+        for argument, names in (("groups", groups), ("extra", extra)):
+            if isinstance(names, str):
+                raise DatasetError(f"{argument}: expected a list of columns, got {names!r}.")
         declared = {str(name): Modality.of(m) for name, m in modalities.items()}
         table = read_samples(
             samples,
@@ -122,6 +129,9 @@ class MultimodalDataset:
             name: read_modality(name, modality, table.index, table.present.get(name))
             for name, modality in declared.items()
         }
+        if target is not None:
+            _require_known_ids(read, table)
+        _require_one_clock(read)
         ingestion = pd.DataFrame(
             [[r.counts[c] for c in COUNTS] for r in read.values()],
             columns=list(COUNTS),
@@ -170,7 +180,7 @@ class MultimodalDataset:
 
     @property
     def samples(self) -> pd.DataFrame:
-        """The id, target, cluster, group and extra columns, one row per sample."""
+        """The columns of the samples table that the declaration names, one row per sample."""
         return self._store.samples.frame.iloc[self._rows].reset_index(drop=True)
 
     @property
@@ -238,9 +248,7 @@ class MultimodalDataset:
 
     # Values ------------------------------------------------------------------------------
 
-    def features(
-        self, name: str, reference: float | None = None
-    ) -> tuple[IntArray, pd.DataFrame]:
+    def features(self, name: str, reference: float | None = None) -> tuple[IntArray, pd.DataFrame]:
         """Return the features of one modality for the samples that have it, and for no others.
 
         Parameters
@@ -263,11 +271,12 @@ class MultimodalDataset:
         """
         self._check_names([name])
         positions = np.flatnonzero(self._presence[:, self._names.index(name)])
-        if reference is None and self._store.samples.index.cutoffs is None:
-            reference = self.time_reference()
+        block = self._store.blocks[name]
         cutoffs = self._store.samples.index.cutoffs
         rows = self._rows[positions]
-        return positions, self._store.blocks[name].features(
+        if reference is None and cutoffs is None and block.kind == "events":
+            reference = self.time_reference()
+        return positions, block.features(
             rows, reference, None if cutoffs is None else cutoffs[rows]
         )
 
@@ -305,20 +314,22 @@ class MultimodalDataset:
         return self._store.ingestion.loc[list(self._names)].copy()
 
     def fingerprint(self) -> str:
-        """Return a hash of ids, presence, target and values."""
-        digest = hashlib.blake2b(digest_size=16)
-        digest.update("\x1f".join([*map(str, self.ids), *self._names, str(self.task)]).encode())
-        digest.update(np.ascontiguousarray(self._presence).tobytes())
-        if self.target is not None:
-            digest.update("\x1f".join(map(str, self.target)).encode())
-        for name, kind in self.kinds.items():
-            digest.update(f"{name}:{kind}".encode())
-            frame = self.events(name) if kind == "events" else self.features(name)[1]
-            if kind == "events":
-                frame = frame.assign(variable=frame["variable"].astype(str))
-            digest.update("\x1f".join(frame.columns).encode())
-            digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
-        return digest.hexdigest()
+        """Return a hash of the content: samples, who has what, and the values.
+
+        The order of modalities, columns and events does not enter; that of the samples does.
+        """
+        content = Fingerprint()
+        content.add("samples", self.samples)
+        content.add("task", str(self.task).encode())
+        content.add("validation", self._validation.tobytes())
+        if self.prediction_time is not None:
+            content.add("prediction_time", self.prediction_time.tobytes())
+        for name in sorted(self._names):
+            present = self._presence[:, self._names.index(name)]
+            block = self._store.blocks[name]
+            content.add("modality", name.encode(), block.kind.encode(), present.tobytes())
+            content.add("values", *block.contents(self._rows[present]))
+        return content.hex()
 
     # The container -----------------------------------------------------------------------
 
@@ -342,25 +353,12 @@ class MultimodalDataset:
 
     def __getitem__(self, rows: Any) -> MultimodalDataset:
         """Return the given samples: indices (which may repeat), a boolean mask, or a slice."""
-        if isinstance(rows, tuple):
-            if len(rows) != 2 or rows[1] not in (Ellipsis, slice(None)):
-                raise DatasetError("a dataset is indexed by samples; modalities go by only().")
-            rows = rows[0]
-        if isinstance(rows, str):
-            raise DatasetError(f"a dataset is indexed by samples; use only({rows!r}).")
-        if isinstance(rows, int | np.integer):
-            rows = [rows]
-        selected = np.asarray(rows) if not isinstance(rows, slice) else rows
-        if isinstance(selected, np.ndarray) and selected.dtype == bool:
-            if selected.shape != (len(self),):
-                raise DatasetError(
-                    f"a boolean mask must have {len(self)} entries, got {selected.shape}."
-                )
-        elif isinstance(selected, np.ndarray):
-            selected = selected.astype(np.intp) if selected.size == 0 else selected
-        picked = np.arange(len(self))[selected]
-        return self._derive(rows=self._rows[picked], presence=self._presence[picked],
-                            validation=self._validation[picked])  # fmt: skip
+        picked = selected_rows(rows, len(self))
+        return self._derive(
+            rows=self._rows[picked],
+            presence=self._presence[picked],
+            validation=self._validation[picked],
+        )
 
     def with_validation(self, validation: BoolArray) -> MultimodalDataset:
         """Return the dataset with other samples flagged as inner validation (n_samples,)."""
@@ -373,23 +371,29 @@ class MultimodalDataset:
         return draw_dataset(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        # A pickled slice (a parallel worker's share) carries its own samples, not the whole store.
+        # A pickled slice (a parallel worker's share) carries its own samples and modalities, not
+        # the whole store.
         kept, rows = np.unique(self._rows, return_inverse=True)
-        samples = self._store.samples
+        store = self._store
+        samples, blocks = store.samples, {n: store.blocks[n] for n in self._names}
         if len(kept) < len(samples.index.ids):
-            store = _Store(
-                samples.take(kept),
-                {n: self._store.blocks[n].take(kept) for n in self._names},
-                self._store.ingestion,
-            )
-            return {**self.__dict__, "_store": store, "_rows": rows.astype(np.intp)}
-        return dict(self.__dict__)
+            samples = samples.take(kept)
+            blocks = {name: block.take(kept) for name, block in blocks.items()}
+            store = _Store(samples, blocks, store.ingestion)
+        elif len(blocks) < len(store.blocks):
+            store = _Store(samples, blocks, store.ingestion)
+        else:
+            return dict(self.__dict__)
+        return {**self.__dict__, "_store": store, "_rows": rows.astype(np.intp)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._presence.flags.writeable = False
 
     def _derive(self, **changes: Any) -> MultimodalDataset:
         derived = object.__new__(MultimodalDataset)
         derived.__dict__.update(self.__dict__)
-        for key, value in changes.items():
-            derived.__dict__[f"_{key}"] = value
+        derived.__dict__.update({f"_{key}": value for key, value in changes.items()})
         derived._presence.flags.writeable = False
         return derived
 
@@ -411,3 +415,25 @@ class MultimodalDataset:
                     f"no modality {name!r}; the dataset has {', '.join(self._names)}."
                     f"{did_you_mean(name, self._names)}"
                 )
+
+
+def _require_known_ids(read: Mapping[str, ReadModality], samples: SampleTable) -> None:
+    rows = sum(r.counts["rows"] for r in read.values())
+    if rows and rows == sum(r.counts["unknown_ids"] for r in read.values()):
+        raise DatasetError(
+            f"no modality knows any of the {len(samples.index.ids):,} samples: none of {rows:,} "
+            f"rows has an id such as {shown(samples.index.ids, 1)}. Check id=."
+        )
+
+
+def _require_one_clock(read: Mapping[str, ReadModality]) -> None:
+    clocks: dict[str, str] = {}
+    for name, modality in read.items():
+        if modality.clock is not None:
+            clocks.setdefault(modality.clock, name)
+    if len(clocks) > 1:
+        said = " and ".join(f"{name!r} in {clock}" for clock, name in clocks.items())
+        raise DatasetError(
+            f"the times of events are given in different ways: modality {said}. Store all in one "
+            "way, since the time since the last event is measured against one reference."
+        )

@@ -63,7 +63,8 @@ class Deployment(Result):
     >>> Deployment.of({"liver": 0.5, "cardiac": 0.3}).source
     'rates'
     >>> Deployment.of({"patterns": {"ehr": 3, "ehr+imaging": 1}}).pattern_weights(
-    ...     ["ehr", "imaging"])
+    ...     ["ehr", "imaging"]
+    ... )
     {frozenset({'ehr'}): 0.75, frozenset({'ehr', 'imaging'}): 0.25}
     """
 
@@ -99,6 +100,15 @@ class Deployment(Result):
                 )
         for table in (self.patterns, self.counts):
             _check_weights(table)
+        given = {"observed": self.counts, "rates": self.rates, "patterns": self.patterns}
+        for source, table in given.items():
+            if (table is not None) != (source == self.source):
+                raise DeploymentError(
+                    f"deployment: source is {self.source!r}, but "
+                    f"{'counts' if source == 'observed' else source} "
+                    f"{'is not given' if table is None else 'is given as well'}. "
+                    "Build it with Deployment.of()."
+                )
 
     @classmethod
     def of(cls, given: Any) -> Self:
@@ -155,9 +165,7 @@ class Deployment(Result):
             if name in values:
                 values[name] = {str(k): v for k, v in values[name].items()}
         if values.get("patterns"):
-            values["patterns"] = {
-                pattern_label(parse_pattern(k)): v for k, v in values["patterns"].items()
-            }
+            values["patterns"] = _joined_labels(values["patterns"])
         return cls(**values)
 
     @property
@@ -231,6 +239,19 @@ def _independent(
             rates[m] if p else 1 - rates[m] for m, p in zip(uncertain, present, strict=True)
         )
     return weights
+
+
+def _joined_labels(patterns: Mapping[str, float]) -> dict[str, float]:
+    """Write labels in their one way; ``a+b`` and ``b+a`` are one pattern, given twice."""
+    joined: dict[str, float] = {}
+    for given, weight in patterns.items():
+        label = pattern_label(parse_pattern(given))
+        if label in joined:
+            raise DeploymentError(
+                f"deployment: the pattern {label!r} is given twice. Keep one weight for it."
+            )
+        joined[label] = weight
+    return joined
 
 
 def _check_weights(table: Mapping[str, float] | None) -> None:

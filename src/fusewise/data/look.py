@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from fusewise.data.tables import execute, is_number, is_time, open_table
+from fusewise.data.columns import is_number, is_time
+from fusewise.data.tables import execute, open_table
 from fusewise.exceptions import DatasetError, FusewiseError, TableNotFoundError
 
 if TYPE_CHECKING:

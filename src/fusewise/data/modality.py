@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fusewise.exceptions import DatasetError, NotAvailableError
+from fusewise.data.presence import EMPTY_PATTERN
+from fusewise.exceptions import DatasetError, NotAvailableError, did_you_mean
 
 KINDS = ("table", "events")
 PLANNED_KINDS = ("text", "image", "signal")
@@ -30,12 +31,14 @@ class Modality:
     variable, value : str, optional
         Long form of events: the columns that name the variable and hold its value.
     available_at : str, optional
-        The column that tells when a row could be known; `time` where it is not given.
+        The column that tells when a row could be known; `time` where it is not given. A date
+        counts from its first moment.
     present : str, optional
         A boolean column of the samples table that declares presence. Without it a sample has the
         modality when it has rows.
     absent_when : {"all_null"}, optional
-        For wide exports that write an absent modality as a row of empty cells.
+        For wide exports that write an absent modality as rows of empty cells: a sample without
+        any value lacks the modality.
     columns : tuple of str, optional
         The feature columns (for wide events: the variables). All others where not given.
 
@@ -74,7 +77,10 @@ class Modality:
                 "list column of a modality of kind 'table'."
             )
         if self.kind not in KINDS:
-            raise DatasetError(f"{what}: kind must be one of {', '.join(KINDS)}, got {self.kind!r}.")
+            raise DatasetError(
+                f"{what}: kind must be one of {', '.join(KINDS)}, got {self.kind!r}."
+                f"{did_you_mean(self.kind, KINDS)}"
+            )
         if self.kind == "events" and self.time is None:
             raise DatasetError(f"{what}: events need time=, the column with the time of each row.")
         if (self.variable is None) != (self.value is None):
@@ -88,8 +94,10 @@ class Modality:
             raise DatasetError(f"{what}: absent_when must be 'all_null', got {self.absent_when!r}.")
         if self.absent_when and self.present:
             raise DatasetError(f"{what}: declare presence once, by present= or by absent_when=.")
-        if "+" in name or not name.strip() or name == "(none)":
+        if isinstance(self.columns, str):
+            raise DatasetError(f"{what}: columns= takes a list of columns, got {self.columns!r}.")
+        if "+" in name or not name.strip() or name != name.strip() or name == EMPTY_PATTERN:
             raise DatasetError(
-                f"{what}: a modality's name must not be empty or contain '+', which joins names "
-                "in availability patterns."
+                f"{what}: a modality's name must not be empty, begin or end with a space, or "
+                "contain '+', which joins names in availability patterns."
             )

@@ -43,10 +43,14 @@ def pattern_codes(presence: BoolArray) -> tuple[BoolArray, npt.NDArray[np.intp]]
     """Return the distinct rows of a presence matrix and, for each sample, which one it has."""
     if len(presence) == 0:
         return presence[:0], np.zeros(0, dtype=np.intp)
-    packed = np.packbits(presence, axis=1)
-    key = packed.view([("", packed.dtype)] * packed.shape[1]).ravel()
+    # One whole number per row, renumbered before it overflows: sorting numbers is fast.
+    key = np.zeros(len(presence), dtype=np.uint64)
+    for column in range(presence.shape[1]):
+        if column and column % 32 == 0:
+            key = np.unique(key, return_inverse=True)[1].astype(np.uint64)
+        key = (key << np.uint64(1)) | presence[:, column].astype(np.uint64)
     _, first, codes = np.unique(key, return_index=True, return_inverse=True)
-    return presence[first], codes.ravel()
+    return presence[first], codes
 
 
 def pattern_labels(presence: BoolArray, modalities: Sequence[str]) -> npt.NDArray[np.object_]:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from fusewise.data.columns import is_number
 from fusewise.data.presence import pattern_label
-from fusewise.data.tables import execute, is_number, open_table
+from fusewise.data.tables import execute, open_table
 from fusewise.exceptions import DeploymentError, TableNotFoundError
 
 
@@ -65,7 +66,14 @@ def _count_long(table: Any, request: str) -> dict[str, int]:
     names = sorted(map(str, names))
     modality = table["modality"].cast("string")
     flags = {f"m{i}": (modality == name).ifelse(1, 0).max() for i, name in enumerate(names)}
-    return _labels(table.group_by(request).agg(**flags), names)
+    per_request = table.group_by(request).agg(**flags)
+    unnamed = execute(table.filter(table[request].isnull()).count().as_table()).column(0)[0].as_py()
+    if unnamed:
+        raise DeploymentError(
+            f"deployment: {unnamed:,} rows of the log have no {request!r}, so that their requests "
+            "cannot be told apart."
+        )
+    return _labels(per_request, names)
 
 
 def _count_wide(table: Any, schema: pa.Schema) -> dict[str, int]:

@@ -20,7 +20,7 @@ class Result:
     """Base of every result that fusewise computes.
 
     A subclass is a frozen dataclass whose fields are numbers, strings, booleans, None, tuples,
-    dicts with string keys, pandas data frames with string column names, and other results.
+    lists, dicts with string keys, pandas data frames with string column names, and other results.
 
     Examples
     --------
@@ -52,13 +52,14 @@ class Result:
     @classmethod
     def from_json(cls, source: str | os.PathLike[str]) -> Self:
         """Read the result from JSON text or from a file that :meth:`to_json` wrote."""
-        text = source if isinstance(source, str) and source.lstrip().startswith("{") else None
-        return cls.from_dict(json.loads(text or Path(source).read_text(encoding="utf-8")))
+        if not (isinstance(source, str) and source.lstrip().startswith("{")):
+            source = Path(source).read_text(encoding="utf-8")
+        return cls.from_dict(json.loads(source))
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
-        return bool(self.to_dict() == other.to_dict())  # type: ignore[attr-defined]
+        return bool(self.to_dict() == other.to_dict())
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -79,8 +80,8 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
         # mkstemp makes files private; results are as readable as the umask allows.
         umask = os.umask(0)
         os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
-        os.replace(name, target)
+        Path(name).chmod(0o666 & ~umask)
+        Path(name).replace(target)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
@@ -90,12 +91,9 @@ def _encode(value: Any) -> Any:
     if isinstance(value, Result):
         return {"$result": type(value).__name__, "fields": value.to_dict()}
     if isinstance(value, pd.DataFrame):
-        return {
-            "$table": {str(c): [_encode(v) for v in value[c].tolist()] for c in value.columns},
-            "dtypes": {str(c): str(value[c].dtype) for c in value.columns},
-        }
+        return _encode_table(value)
     if isinstance(value, dict):
-        return {"$dict": {str(k): _encode(v) for k, v in value.items()}}
+        return {"$dict": {_name(k): _encode(v) for k, v in value.items()}}
     if isinstance(value, tuple):
         return {"$tuple": [_encode(v) for v in value]}
     if isinstance(value, list):
@@ -107,7 +105,7 @@ def _encode(value: Any) -> Any:
     if value is pd.NA or value is pd.NaT:
         return None
     if isinstance(value, float) and not math.isfinite(value):
-        return {"$float": "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")}
+        return {"$float": next(k for k, v in _SPECIAL.items() if str(v) == str(value))}
     if isinstance(value, str | int | float | bool) or value is None:
         return value
     if isinstance(value, pd.Timestamp):
@@ -121,9 +119,7 @@ def _decode(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if "$table" in value:
-        columns = {c: [_decode(v) for v in vs] for c, vs in value["$table"].items()}
-        frame = pd.DataFrame({c: pd.Series(vs, dtype=object) for c, vs in columns.items()})
-        return frame.astype(value["dtypes"]) if columns else frame
+        return _decode_table(value)
     if "$tuple" in value:
         return tuple(_decode(v) for v in value["$tuple"])
     if "$dict" in value:
@@ -131,5 +127,53 @@ def _decode(value: Any) -> Any:
     if "$float" in value:
         return _SPECIAL[value["$float"]]
     if "$result" in value:
-        return _RESULTS[value["$result"]].from_dict(value["fields"])
+        name = value["$result"]
+        if name not in _RESULTS:
+            raise ValueError(f"this JSON holds a result of the unknown kind {name!r}.")
+        return _RESULTS[name].from_dict(value["fields"])
     return value
+
+
+def _encode_table(frame: pd.DataFrame) -> dict[str, Any]:
+    columns = [_name(c) for c in frame.columns]
+    encoded = {
+        "$table": {c: [_encode(v) for v in frame[c].tolist()] for c in columns},
+        "dtypes": {c: _encode_dtype(frame[c].dtype) for c in columns},
+    }
+    if not frame.index.equals(pd.RangeIndex(len(frame))) or frame.index.name is not None:
+        index = frame.index.to_frame(index=False, name="index")
+        encoded["index"] = _encode_table(index) | {"name": frame.index.name}
+    return encoded
+
+
+def _decode_table(value: dict[str, Any]) -> pd.DataFrame:
+    columns = {
+        name: pd.Series([_decode(v) for v in values], dtype=object).astype(
+            _decode_dtype(value["dtypes"][name])
+        )
+        for name, values in value["$table"].items()
+    }
+    frame = pd.DataFrame(columns, columns=pd.Index(columns, dtype="str"))
+    if "index" in value:
+        index = pd.Index(_decode_table(value["index"])["index"], name=value["index"]["name"])
+        frame = frame.set_axis(index) if columns else pd.DataFrame(index=index)
+    return frame
+
+
+def _encode_dtype(dtype: Any) -> Any:
+    if isinstance(dtype, pd.CategoricalDtype):
+        return {"categories": _encode_table(dtype.categories.to_frame(index=False, name="of")),
+                "ordered": bool(dtype.ordered)}  # fmt: skip
+    return str(dtype)
+
+
+def _decode_dtype(dtype: Any) -> Any:
+    if isinstance(dtype, dict):
+        return pd.CategoricalDtype(_decode_table(dtype["categories"])["of"], dtype["ordered"])
+    return dtype
+
+
+def _name(key: Any) -> str:
+    if not isinstance(key, str):
+        raise TypeError(f"a result names columns and dict entries by text, got {key!r}")
+    return key

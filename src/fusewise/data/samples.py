@@ -11,21 +11,41 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from fusewise.data.ingest import SampleIndex
-from fusewise.data.tables import (
-    fetch,
-    is_number,
-    is_time,
-    open_table,
-    require_columns,
-    to_floats,
-    to_keys,
-)
+from fusewise.data.columns import clock_of, is_number, shown, to_floats, to_keys, to_times
+from fusewise.data.tables import fetch, open_table, require_columns
 from fusewise.data.target import read_target
 from fusewise.exceptions import DatasetError, DuplicateIdError
 
 BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class SampleIndex:
+    """What reading a modality needs to know about the samples.
+
+    ``cutoffs`` (n_samples,) are the prediction times, and ``clock`` what they are given in;
+    ``reserved`` are the columns of the samples table that can be no feature.
+    """
+
+    id: str
+    ids: npt.NDArray[Any]
+    cutoffs: FloatArray | None
+    clock: str | None
+    reserved: frozenset[str]
+
+    def positions(self, keys: npt.NDArray[Any], what: str) -> IntArray:
+        """Return the position of each key among the samples, -1 where it is unknown."""
+        if len(keys) and len(self.ids) and (keys.dtype == object) != (self.ids.dtype == object):
+            mine, theirs = (
+                "text" if ids.dtype == object else "whole numbers" for ids in (self.ids, keys)
+            )
+            raise DatasetError(
+                f"{what}: its ids are {theirs} (e.g. {shown(keys, 1)}) but the ids of the samples "
+                f"are {mine} (e.g. {shown(self.ids, 1)}). Store both as one type."
+            )
+        return pd.Index(self.ids).get_indexer(pd.Index(keys)).astype(np.intp)
 
 
 @dataclass(frozen=True)
@@ -64,29 +84,29 @@ class SampleTable:
 def read_samples(
     source: Any,
     *,
-    id: str,  # noqa: A002
+    id: str,
     target: str | None,
     task: str,
     cluster: str | None,
     groups: tuple[str, ...],
-    prediction_time: str | float | None,
+    prediction_time: Any,
     validation: str | None,
     extra: tuple[str, ...],
-    present: Mapping[str, str | None],
+    present: Mapping[str, str],
 ) -> SampleTable:
     """Read the columns of the samples table that are named, and check them."""
     what = "samples"
     table = open_table(source, what=what)
     time_column = prediction_time if isinstance(prediction_time, str) else None
     carried = [c for c in (id, target, cluster, *groups, time_column, validation, *extra) if c]
-    flags = [c for c in present.values() if c]
+    flags = list(present.values())
     require_columns(table, [*carried, *flags], what)
     rows = fetch(table, [*carried, *flags])
     if rows.num_rows == 0:
         raise DatasetError("samples: the table is empty. It needs one row per sample.")
     ids = to_keys(rows.column(id), f"samples, column {id!r}")
     _require_unique(ids, id)
-    cutoffs, cutoff_is_time = _cutoffs(rows, prediction_time)
+    cutoffs, clock = _cutoffs(rows, prediction_time)
     values, found_task, classes = (None, None, None)
     if target is not None:
         values, found_task, classes = read_target(rows.column(target), task, target)
@@ -95,11 +115,15 @@ def read_samples(
     frame = rows.select(carried).to_pandas()
     frame[id] = ids
     return SampleTable(
-        index=SampleIndex(id, ids, cutoffs, cutoff_is_time, frozenset(reserved | set(flags))),
+        index=SampleIndex(id, ids, cutoffs, clock, frozenset(reserved | set(flags))),
         target=values,
         task=found_task,
         classes=classes,
-        cluster=None if cluster is None else to_keys(rows.column(cluster), f"column {cluster!r}"),
+        cluster=(
+            None
+            if cluster is None
+            else to_keys(rows.column(cluster), f"samples, cluster column {cluster!r}")
+        ),
         groups=frame[list(groups)],
         frame=frame,
         validation=(
@@ -107,7 +131,7 @@ def read_samples(
             if validation is None
             else _flags(rows.column(validation), validation)
         ),
-        present={name: _flags(rows.column(c), c) for name, c in present.items() if c},
+        present={name: _flags(rows.column(c), c) for name, c in present.items()},
     )
 
 
@@ -115,31 +139,36 @@ def _require_unique(ids: npt.NDArray[Any], name: str) -> None:
     series = pd.Series(ids)
     repeated = series[series.duplicated()]
     if len(repeated):
-        examples = ", ".join(repr(i) for i in repeated.unique()[:3])
+        examples = shown(repeated.unique())
         raise DuplicateIdError(
             f"samples, column {name!r}: ids must be unique, but {len(repeated):,} rows repeat one "
             f"(e.g. {examples}). Keep one row per sample; name the repeated unit as cluster=."
         )
 
 
-def _cutoffs(
-    rows: pa.Table, prediction_time: str | float | None
-) -> tuple[npt.NDArray[np.float64] | None, bool]:
+def _cutoffs(rows: pa.Table, prediction_time: Any) -> tuple[FloatArray | None, str | None]:
+    """Return the prediction time of each sample, and what it is given in."""
     if prediction_time is None:
-        return None, False
+        return None, None
     if isinstance(prediction_time, str):
         column = rows.column(prediction_time)
-        times = to_floats(column, f"samples, column {prediction_time!r}")
+        times = to_times(column, f"samples, column {prediction_time!r}")
         if not np.isfinite(times).all():
             raise DatasetError(
                 f"samples, column {prediction_time!r}: {int((~np.isfinite(times)).sum()):,} "
                 "prediction times are empty. Give every sample one, or none at all."
             )
-        return times, is_time(column.type)
-    if isinstance(prediction_time, int | float):
-        return np.full(rows.num_rows, float(prediction_time)), False
-    stamp = pd.Timestamp(prediction_time)
-    return np.full(rows.num_rows, stamp.timestamp()), True
+        return times, clock_of(column.type)
+    if isinstance(prediction_time, bool) or pd.isna(prediction_time):
+        raise DatasetError(
+            "prediction_time: expected a column of samples, a number or a timestamp, got "
+            f"{prediction_time!r}."
+        )
+    if isinstance(prediction_time, int | float | np.number):
+        return np.full(rows.num_rows, float(prediction_time)), "numbers"
+    constant = pa.chunked_array([pa.array([pd.Timestamp(prediction_time)])])
+    time = to_times(constant, "prediction_time")
+    return np.full(rows.num_rows, time[0]), clock_of(constant.type)
 
 
 def _flags(column: pa.ChunkedArray, name: str) -> BoolArray:
@@ -150,6 +179,7 @@ def _flags(column: pa.ChunkedArray, name: str) -> BoolArray:
             f"{f' with {column.null_count:,} empty cells' if column.null_count else ''}."
         )
     values = to_floats(column, what)
-    if not np.isin(values, (0.0, 1.0)).all():
-        raise DatasetError(f"{what}: expected true or false, got {values[0]!r}.")
+    other = values[~np.isin(values, (0.0, 1.0))]
+    if len(other):
+        raise DatasetError(f"{what}: expected true or false, got {shown(other, 1)}.")
     return values == 1.0

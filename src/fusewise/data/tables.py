@@ -8,11 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from fusewise.exceptions import (
     ColumnNotFoundError,
@@ -20,8 +17,6 @@ from fusewise.exceptions import (
     TableNotFoundError,
     did_you_mean,
 )
-
-FloatArray = npt.NDArray[np.float64]
 
 _local = threading.local()
 
@@ -65,25 +60,43 @@ def open_table(source: Any, *, what: str = "table") -> Any:
     if isinstance(source, str | os.PathLike):
         return _open_path(Path(source), what)
     if isinstance(source, pd.DataFrame):
-        # pandas writes NaN as NULL; Arrow keeps it. Canonicalising happens once, after reading.
-        frame = source if isinstance(source.columns[:1], pd.Index) else pd.DataFrame(source)
-        if not all(isinstance(c, str) for c in frame.columns):
-            frame = frame.rename(columns=str)
-        try:
-            source = pa.Table.from_pandas(frame, preserve_index=False)
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            raise DatasetError(
-                f"{what}: a column mixes types ({error}). Give each column one type."
-            ) from error
+        source = _from_pandas(source, what)
     elif hasattr(source, "to_arrow"):
         source = source.to_arrow()
-    if isinstance(source, pa.Table | pa.RecordBatch):
-        table = pa.Table.from_batches([source]) if isinstance(source, pa.RecordBatch) else source
-        return ibis.memtable(table)
+    if isinstance(source, pa.RecordBatch):
+        source = pa.Table.from_batches([source])
+    if isinstance(source, pa.Table):
+        _require_distinct(source.column_names, what)
+        return ibis.memtable(source)
     raise DatasetError(
         f"{what}: expected a path, a pandas, polars, Arrow or Ibis table, got "
         f"{type(source).__name__}."
     )
+
+
+def _from_pandas(frame: pd.DataFrame, what: str) -> pa.Table:
+    if not all(isinstance(c, str) for c in frame.columns):
+        frame = frame.rename(columns=str)
+    _require_distinct(list(frame.columns), what)
+    try:
+        return pa.Table.from_pandas(frame, preserve_index=False)
+    except (pa.ArrowException, OverflowError) as error:
+        reason = " ".join(str(a) for a in error.args)
+        raise DatasetError(
+            f"{what}: a column mixes types ({reason}). Give each column one type."
+        ) from error
+
+
+def _require_distinct(names: Sequence[str], what: str) -> None:
+    seen: dict[str, str] = {}
+    for name in names:
+        # The engine does not tell upper from lower case in names.
+        if name.lower() in seen:
+            raise DatasetError(
+                f"{what}: the columns {seen[name.lower()]!r} and {name!r} have one name (upper and "
+                "lower case count as the same). Rename one."
+            )
+        seen[name.lower()] = name
 
 
 def _open_path(path: Path, what: str) -> Any:
@@ -92,11 +105,11 @@ def _open_path(path: Path, what: str) -> Any:
     con = connection()
     try:
         if path.is_dir():
-            if not any(path.rglob("*.parquet")):
-                raise TableNotFoundError(f"{what}: the folder {str(path)!r} has no .parquet file.")
+            _require_parquet_folder(path, what)
             return con.read_parquet(str(path / "**" / "*.parquet"))
-        if path.suffix in (".csv", ".gz", ".tsv", ".txt"):
-            return con.read_csv(str(path))
+        if path.suffix.lower() in (".csv", ".gz", ".tsv", ".txt"):
+            # Types are decided by all rows: a text in row 30,000 is met here, not while reading.
+            return con.read_csv(str(path), sample_size=-1)
         return con.read_parquet(str(path))
     except TableNotFoundError:
         raise
@@ -107,14 +120,30 @@ def _open_path(path: Path, what: str) -> Any:
         ) from error
 
 
+def _require_parquet_folder(path: Path, what: str) -> None:
+    if (path / "_delta_log").exists():
+        raise TableNotFoundError(
+            f"{what}: {str(path)!r} is a Delta table, whose files also hold replaced rows. Open it "
+            "with deltalake and give its Arrow table."
+        )
+    if not any(path.rglob("*.parquet")):
+        raise TableNotFoundError(f"{what}: the folder {str(path)!r} has no .parquet file.")
+
+
 def require_columns(table: Any, columns: Sequence[str], what: str) -> None:
-    """Raise where a table lacks one of the named columns."""
+    """Raise where a table lacks one of the named columns, or holds durations in it."""
     known = list(table.columns)
+    schema = table.schema()
     for column in columns:
         if column not in known:
             shown = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
             raise ColumnNotFoundError(
                 f"{what}: no column {column!r}; it has {shown}.{did_you_mean(column, known)}"
+            )
+        if schema[column].is_interval():
+            raise DatasetError(
+                f"{what}, column {column!r}: durations are not read. Give numbers in one unit, "
+                "e.g. hours."
             )
 
 
@@ -124,79 +153,20 @@ def fetch(table: Any, columns: Sequence[str]) -> pa.Table:
 
 
 def execute(expression: Any) -> pa.Table:
-    """Run an Ibis expression on its own engine, or on ours where it has none."""
-    backends = expression._find_backends()[0]
+    """Run an Ibis expression on its own engine, or on ours where it has none.
+
+    Raises
+    ------
+    DatasetError
+        The engine cannot read the table: a damaged file, a type that Arrow does not have.
+    """
+    import duckdb
+
+    # Ibis's public get_backend() falls back to an engine of its own, with its own thread count.
+    backends = expression._find_backends()[0]  # noqa: SLF001
     engine = backends[0] if backends else connection()
-    return engine.to_pyarrow(expression)
-
-
-def is_time(kind: pa.DataType) -> bool:
-    """Whether an Arrow type holds timestamps or dates."""
-    return pa.types.is_timestamp(kind) or pa.types.is_date(kind)
-
-
-def is_number(kind: pa.DataType) -> bool:
-    """Whether an Arrow type holds numbers or booleans."""
-    return (
-        pa.types.is_integer(kind)
-        or pa.types.is_floating(kind)
-        or pa.types.is_decimal(kind)
-        or pa.types.is_boolean(kind)
-    )
-
-
-def to_floats(column: pa.ChunkedArray, what: str) -> FloatArray:
-    """Return a column as floats: NULL becomes NaN, timestamps become seconds since 1970 (UTC).
-
-    Raises
-    ------
-    DatasetError
-        A value is not a number; the first one is named.
-    """
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        column = column.cast(kind.value_type)
-        kind = column.type
-    if is_time(kind):
-        micros = column.cast(pa.timestamp("us", tz=getattr(kind, "tz", None))).cast(pa.int64())
-        return to_floats(micros, what) / 1e6
-    if is_number(kind) or pa.types.is_null(kind):
-        return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=float)
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        numbers = pd.to_numeric(column.to_pandas(), errors="coerce").to_numpy(float)
-        text = pc.fill_null(pc.utf8_trim_whitespace(column.cast(pa.string())), "")
-        words = np.asarray(text.to_numpy(zero_copy_only=False), dtype=object)
-        blank = np.isin(words, ["", "nan", "NaN", "NA", "null"])
-        bad = np.isnan(numbers) & ~blank
-        if bad.any():
-            raise DatasetError(
-                f"{what}: expected numbers, got {words[bad][0]!r} (row {int(np.argmax(bad))}, "
-                f"{int(bad.sum()):,} such values). Clean the column or declare it otherwise."
-            )
-        return np.asarray(numbers, dtype=float)
-    raise DatasetError(f"{what}: expected numbers, got values of type {kind}.")
-
-
-def to_keys(column: pa.ChunkedArray, what: str) -> npt.NDArray[Any]:
-    """Return an id-like column as an array of integers or of strings.
-
-    Raises
-    ------
-    DatasetError
-        An id is empty, or the ids are neither whole numbers nor text.
-    """
-    if column.null_count:
-        raise DatasetError(f"{what}: {column.null_count:,} ids are empty. Every row needs an id.")
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        column, kind = column.cast(kind.value_type), kind.value_type
-    if pa.types.is_integer(kind):
-        return np.asarray(column.cast(pa.int64()).to_numpy(zero_copy_only=False))
-    if pa.types.is_floating(kind):
-        values = np.asarray(column.to_numpy(zero_copy_only=False), dtype=float)
-        if np.all(np.isfinite(values)) and np.all(values == np.floor(values)):
-            return values.astype(np.int64)
-        raise DatasetError(f"{what}: ids must be whole numbers or text, got fractions.")
-    if pa.types.is_null(kind) or len(column) == 0:
-        return np.zeros(0, dtype=np.int64 if not pa.types.is_string(kind) else object)
-    return np.array(column.cast(pa.string()).to_pylist(), dtype=object)
+    try:
+        return engine.to_pyarrow(expression)
+    except (duckdb.Error, pa.ArrowException) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DatasetError(f"a table cannot be read: {reason}") from error

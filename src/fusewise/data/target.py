@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from fusewise.data.tables import to_floats
+from fusewise.data.columns import is_text, to_floats
 from fusewise.exceptions import DatasetError, NotAvailableError, TaskError
 
 TASKS = ("binary", "multiclass", "regression")
@@ -92,4 +92,6 @@ def _values(column: pa.ChunkedArray, what: str) -> npt.NDArray[Any]:
         return np.asarray(column.cast(pa.int64()).to_numpy(zero_copy_only=False))
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return to_floats(column, what)
-    return np.array(column.cast(pa.string()).to_pylist(), dtype=object)
+    if is_text(kind):
+        return np.array(column.cast(pa.string()).to_pylist(), dtype=object)
+    raise TaskError(f"{what}: expected numbers, booleans or text, got {kind}.")
