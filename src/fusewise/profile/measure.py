@@ -99,7 +99,7 @@ def profile(
         dimension_ratio=dimension_ratio(dimensions),
         cadence=cadence,
         cadence_ratio=cadence_ratio(cadence),
-        notes=(*use.notes, *notes_on(table, use, declared.source)),
+        notes=(*use.notes, *notes_on(table, use, declared.source), *_clusters(ds)),
     )
 
 
@@ -156,3 +156,15 @@ def notes_on(table: pd.DataFrame, use: Use, source: str) -> list[str]:
             f"{share(empty)} of requests come without any modality and need an abstention."
         )
     return notes
+
+
+def _clusters(ds: MultimodalDataset) -> list[str]:
+    if ds.cluster is None:
+        return []
+    n_clusters = len(np.unique(ds.cluster))
+    if n_clusters == len(ds):
+        return []
+    return [
+        f"{len(ds):,} samples come in {n_clusters:,} clusters; the intervals of training take them "
+        "as independent and are too narrow."
+    ]

@@ -117,10 +117,12 @@ class Facts:
 
 
 def deployment_patterns(profile: DeploymentProfile) -> dict[str, float] | None:
-    """Return the joint patterns in deployment with their weights, or None where unknown.
+    """Return the joint patterns in deployment with their weights.
 
-    Requests without any modality are left out, as nothing can be trained for them.
+    None where they are unknown or declared to be those of training. Requests without any modality are left out, as nothing can be trained for them.
     """
+    if profile.source == "training":
+        return None
     table = profile.patterns
     rows = table[(table["share_deployment"] > 0) & (table["pattern"] != EMPTY_PATTERN)]
     total = float(rows["share_deployment"].sum())

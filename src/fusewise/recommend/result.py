@@ -78,7 +78,8 @@ class Recommendation(Result):
         ``threshold, value, moved_to, strategy``: each threshold moved alone by 20 % either way.
     task : str or None
     deployment : dict or None
-        ``{"patterns": {pattern: weight}}`` of the deployment, where it is known.
+        ``{"patterns": {pattern: weight}}``, which estimators weigh and mask by; None where the
+        deployment is unknown or declared to look like training.
     """
 
     strategy: str
@@ -127,7 +128,7 @@ class Recommendation(Result):
         masking = self.maskings[self.trainable]
         if masking is not None:
             given["masking"] = masking
-        if masking == "deployment":
+        if self.deployment is not None:
             given["deployment"] = self.deployment
         return getattr(fusion, f"{self.trainable.capitalize()}Fusion{kind}")(**{**given, **params})
 
