@@ -236,7 +236,7 @@ def test_the_same_seed_gives_the_same_recommendation() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"thresholds": {"availabilty": 0.9}}, r"'availabilty'.*Did you mean 'availability'\?"),
+        ({"thresholds": {"availability_": 0.9}}, r"'availability_'.*Did you mean 'availability'\?"),
         ({"thresholds": {"availability": 1.2}}, "between 0 and 1, got 1.2"),
         ({"thresholds": {"dimension_gap": 0}}, "dimension_gap must be positive"),
         ({"thresholds": {"dimension_gap": "wide"}}, "must be a number, got 'wide'"),

@@ -164,7 +164,8 @@ def _clusters(ds: MultimodalDataset) -> list[str]:
     n_clusters = len(np.unique(ds.cluster))
     if n_clusters == len(ds):
         return []
-    return [
+    text = (
         f"{len(ds):,} samples come in {n_clusters:,} clusters; the intervals of training take them "
         "as independent and are too narrow."
-    ]
+    )
+    return [text]

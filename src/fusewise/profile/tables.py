@@ -78,7 +78,7 @@ def count_long(
         raise DatasetError(f"{what}: column {modality!r} names no modality.")
     name = table[modality].cast("string")
     # A name that nobody declared is found in the same pass.
-    foreign = name.notnull() if len(modalities) <= BITS else name.notin(modalities)
+    foreign = name.notnull() if len(modalities) <= BITS else ~name.isin(modalities)
     flags = {}
     for word, part in enumerate(_words(modalities)):
         other = foreign.ifelse(1 << FOREIGN, 0) if declared and word == 0 else 0

@@ -21,7 +21,6 @@ CONDITIONS: Mapping[str, Callable[[Facts, Thresholds], bool]] = {
     "timing": lambda f, t: f.timing == "yes",
     "interaction": lambda f, t: f.interaction == "yes",
     "evaluation cohorts": lambda f, t: bool(f.validation),
-    "synchronised": lambda f, t: f.synchronised,
 }
 
 
@@ -117,15 +116,14 @@ PRECEDENCE = (
     Rule(
         ("nearly always present", "controlled cohort", "enough samples"),
         "early",
-        ("availability", "cohort", "samples"),
+        ("availability", "cohort", "samples", "arrival"),
         ("late", "intermediate", "attention"),
     ),
     Rule(
         ("nearly always present", "controlled cohort"),
         "late",
         ("samples", "cohort", "availability"),
-        ("intermediate", "early", "attention"),
-        (("synchronised", "early"),),
+        ("early", "intermediate", "attention"),
     ),
     Rule(
         ("nearly always present",),
