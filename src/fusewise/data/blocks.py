@@ -115,20 +115,23 @@ def split_columns(
         else:
             categorical[name] = _words(column, where)
     n_infinite = 0
-    for values in numeric.values():
+    for name, values in numeric.items():
         endless = np.isinf(values)
         if endless.any():
             n_infinite += int(endless.sum())
-            values[endless] = np.nan
+            numeric[name] = np.where(endless, np.nan, values)
     return numeric, categorical, n_infinite
 
 
 def stack(columns: dict[str, Any], n_rows: int, dtype: Any) -> npt.NDArray[Any]:
-    """Return the columns, in the order of their names, as one matrix (n_rows, n_columns)."""
+    """Return the columns, in the order of their names, as one matrix (n_rows, n_columns).
+
+    `columns` is emptied on the way, so that a wide table is not held twice.
+    """
     names = sorted(columns)
     matrix = np.empty((n_rows, len(names)), dtype=dtype)
     for index, name in enumerate(names):
-        matrix[:, index] = columns[name]
+        matrix[:, index] = columns.pop(name)
     return matrix
 
 

@@ -58,7 +58,8 @@ def clock_of(kind: pa.DataType) -> str | None:
 def parse_floats(column: pa.ChunkedArray) -> tuple[FloatArray, BoolArray]:
     """Return a column of numbers or text as floats, and which values are no number.
 
-    NULL, blanks and the usual spellings of nothing become NaN.
+    NULL, blanks and the usual spellings of nothing become NaN. The floats may be a view of the
+    column, and not writeable.
     """
     kind = column.type
     if pa.types.is_dictionary(kind):
@@ -67,15 +68,16 @@ def parse_floats(column: pa.ChunkedArray) -> tuple[FloatArray, BoolArray]:
     if not is_text(kind):
         # Unsafe: whole numbers beyond 2^53 are rounded, as floats are, and not refused.
         values = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-        values = values if values.flags.writeable else values.copy()
         bad = np.zeros(len(values), dtype=bool)
     else:
         text = pc.utf8_trim_whitespace(column.cast(pa.large_string()))
         words = text.to_pandas()
-        values = pd.to_numeric(words, errors="coerce").to_numpy(float, na_value=np.nan, copy=True)
+        values = pd.to_numeric(words, errors="coerce").to_numpy(float, na_value=np.nan)
         bad = np.isnan(values) & ~(words.isna() | words.isin(_BLANK)).to_numpy(bool)
-    # The bits of a NaN depend on who computed it; equal data must have equal bits.
-    values[np.isnan(values)] = np.nan
+    absent = np.isnan(values)
+    if absent.any():
+        # The bits of a NaN depend on who computed it; equal data must have equal bits.
+        values = np.where(absent, np.nan, values)
     return values, bad
 
 

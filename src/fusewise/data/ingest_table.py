@@ -39,13 +39,15 @@ def read_table(source: Source) -> ReadModality:
         numeric = {name: values[written] for name, values in numeric.items()}
         categorical = {name: words[written] for name, words in categorical.items()}
         positions = positions[written]
+    del table
     row_of = np.full(len(index.ids), -1, dtype=np.intp)
     row_of[positions] = np.arange(len(positions))
+    numeric_names, words_names = tuple(sorted(numeric)), tuple(sorted(categorical))
     block = TableBlock(
         row_of,
-        tuple(sorted(numeric)),
+        numeric_names,
         stack(numeric, len(positions), np.float64),
-        tuple(sorted(categorical)),
+        words_names,
         stack(categorical, len(positions), object),
     )
     counts["missing_values"] = block.n_missing()
@@ -79,4 +81,6 @@ def _one_row_each(
             f"have several (e.g. {shown(repeated)}). Remove the others, {remedy}, or declare "
             "kind='events'."
         )
-    return keep(table.take(pa.array(order)), positions, final)
+    if (order[1:] < order[:-1]).any():
+        table = table.take(pa.array(order))
+    return keep(table, positions, final)
