@@ -13,6 +13,10 @@ BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 
 
+_FEWEST_COLUMNS = 8
+_MOST_COLUMNS = 256
+
+
 class _BoostedTrees(BaseEstimator):
     """LightGBM with small steps, column subsampling and early stopping on an inner part.
 
@@ -25,7 +29,8 @@ class _BoostedTrees(BaseEstimator):
     learning_rate, max_leaf_nodes, min_samples_leaf, l2_regularization : float or int
         As in scikit-learn's histogram gradient boosting.
     max_features : float
-        Share of the columns drawn for each tree, but never fewer than eight columns.
+        Share of the columns drawn for each tree, but never fewer than 8 columns nor more than 256:
+        in a very wide modality more columns cost time and add little.
     subsample : float
         Share of the rows drawn for each tree.
     max_iter : int
@@ -129,7 +134,7 @@ class _BoostedTrees(BaseEstimator):
             num_leaves=self.max_leaf_nodes,
             min_child_samples=max(1, min(self.min_samples_leaf, len(X) // 10)),
             reg_lambda=self.l2_regularization,
-            colsample_bytree=min(1.0, max(self.max_features, 8 / max(1, X.shape[1]))),
+            colsample_bytree=self._column_share(X.shape[1]),
             subsample=self.subsample,
             subsample_freq=1,
             random_state=seed % (2**31 - 1),
@@ -151,6 +156,10 @@ class _BoostedTrees(BaseEstimator):
             eval_sample_weight=None if weight is None else [weight[validation]],
             callbacks=[stop],
         )
+
+    def _column_share(self, width: int) -> float:
+        columns = min(max(self.max_features * width, _FEWEST_COLUMNS), _MOST_COLUMNS)
+        return min(1.0, columns / max(1, width))
 
     def _inner_part(self, y: npt.NDArray[Any], seed: int) -> BoolArray | None:
         n_held = max(1, round(0.15 * len(y)))
