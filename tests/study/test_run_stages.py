@@ -72,6 +72,23 @@ def test_a_table_that_was_only_touched_changes_nothing(finished):
     assert run(finished).executed == ()
 
 
+def test_an_unchanged_table_is_not_read_again_to_know_it(finished, monkeypatch):
+    """Size and time of change are enough where both are as noted, also after a touch."""
+    from fusewise.study import fingerprints
+
+    hashed = []
+    true_hash = fingerprints.content_hash
+    monkeypatch.setattr(
+        fingerprints, "content_hash", lambda path: hashed.append(path.name) or true_hash(path)
+    )
+    run(finished)
+    assert hashed == []
+    os.utime(finished / "lab.csv", (1, 1))
+    run(finished)
+    run(finished)
+    assert hashed == ["lab.csv"]
+
+
 def test_a_table_written_anew_with_the_same_values_trains_nothing(finished):
     """Other bytes with the same rows are read again, and there it ends."""
     lab = pd.read_csv(finished / "lab.csv")

@@ -175,6 +175,7 @@ def run_study(
                 executed.append(stage.name)
             else:
                 kept.append(stage.name)
+        _note_tables(job)
         plan = plan_training(job) if "fit" in job.keys else None
         return Run(
             folder=path,
@@ -256,12 +257,19 @@ def _heard(caught: list[warnings.WarningMessage]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(own))
 
 
+def _note_tables(job: Job) -> None:
+    """Remember the state of each table, so that large ones are not hashed again next time."""
+    before = job.folder.manifest.get("tables", {})
+    now = before | job.tables.noted
+    if now != before:
+        job.folder.manifest["tables"] = now
+        job.folder.save_manifest()
+
+
 def _note_facts(stage: Stage, job: Job) -> None:
     """Write into the manifest what the stage tells about the whole run."""
     manifest = job.folder.manifest
     manifest["fusewise"] = __version__
     manifest["seed"] = job.study.seed
-    if stage.name == "data":
-        manifest["tables"] = job.tables.noted
     if stage.name == "evaluate":
         note_round(job)
