@@ -26,7 +26,10 @@ class _BoostedTrees(BaseEstimator):
 
     Parameters
     ----------
-    learning_rate, max_leaf_nodes, min_samples_leaf, l2_regularization : float or int
+    learning_rate : float, optional
+        0.03 where not given; 0.1 for more than two classes, where each step grows a tree per
+        class and small ones cost the most.
+    max_leaf_nodes, min_samples_leaf, l2_regularization : float or int
         As in scikit-learn's histogram gradient boosting.
     max_features : float
         Share of the columns drawn for each tree, but never fewer than 8 columns nor more than 256:
@@ -53,7 +56,7 @@ class _BoostedTrees(BaseEstimator):
     def __init__(
         self,
         *,
-        learning_rate: float = 0.03,
+        learning_rate: float | None = None,
         max_leaf_nodes: int = 15,
         min_samples_leaf: int = 20,
         l2_regularization: float = 10.0,
@@ -130,7 +133,7 @@ class _BoostedTrees(BaseEstimator):
 
         model = self._objective(
             n_estimators=trees,
-            learning_rate=self.learning_rate,
+            learning_rate=self._step(y),
             num_leaves=self.max_leaf_nodes,
             min_child_samples=max(1, min(self.min_samples_leaf, len(X) // 10)),
             reg_lambda=self.l2_regularization,
@@ -156,6 +159,11 @@ class _BoostedTrees(BaseEstimator):
             eval_sample_weight=None if weight is None else [weight[validation]],
             callbacks=[stop],
         )
+
+    def _step(self, y: npt.NDArray[Any]) -> float:
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return 0.1 if self._is_classifier() and int(y.max()) > 1 else 0.03
 
     def _column_share(self, width: int) -> float:
         columns = min(max(self.max_features * width, _FEWEST_COLUMNS), _MOST_COLUMNS)

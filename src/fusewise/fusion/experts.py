@@ -22,7 +22,7 @@ IntArray = npt.NDArray[np.intp]
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 # A candidate this many standard errors behind on a fold is not worth its remaining folds.
-_HOPELESS = 3.0
+_HOPELESS = 2.0
 _EPS = 1e-6
 
 
