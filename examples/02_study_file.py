@@ -14,7 +14,7 @@ import fusewise as fw
 from fusewise.simulate import write_oncology_cohort
 
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else "study-example")
-path = write_oncology_cohort(folder, n=600)
+path = write_oncology_cohort(folder, n=400)
 
 study = fw.read_study(path)
 train, test = study.split()

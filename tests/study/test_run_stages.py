@@ -231,7 +231,7 @@ def test_rows_that_are_not_used_are_counted_and_reported(folder):
     done = run(folder, settings, progress=events.append)
     lab_note, vitals_note = sorted(events[1].warnings)
     assert "lab: left out 2 rows of samples that the samples table does not have" in lab_note
-    assert "1 infinite values" in lab_note
+    assert "1 infinite value" in lab_note
     late = done.data.ingestion.set_index("modality").loc["vitals", "after_prediction_time"]
     assert late > 0
     assert f"vitals: left out {late} rows later than the prediction time" in vitals_note

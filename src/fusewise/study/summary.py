@@ -11,11 +11,11 @@ from fusewise.data import MultimodalDataset, Result
 from fusewise.study.fingerprints import key_of
 
 LEFT_OUT = {
-    "unknown_ids": "rows of samples that the samples table does not have",
-    "after_prediction_time": "rows later than the prediction time",
-    "without_time": "rows without a time",
-    "declared_absent": "rows of samples that are declared absent",
-    "infinities": "infinite values",
+    "unknown_ids": "row{} of samples that the samples table does not have",
+    "after_prediction_time": "row{} later than the prediction time",
+    "without_time": "row{} without a time",
+    "declared_absent": "row{} of samples that are declared absent",
+    "infinities": "infinite value{}",
 }
 
 
@@ -103,7 +103,11 @@ def left_out(ingestion: pd.DataFrame) -> tuple[str, ...]:
     """
     notes = []
     for row in ingestion.to_dict("records"):
-        found = [f"{row[c]:,} {words}" for c, words in LEFT_OUT.items() if row.get(c, 0) > 0]
+        found = [
+            f"{row[c]:,} {words.format('' if row[c] == 1 else 's')}"
+            for c, words in LEFT_OUT.items()
+            if row.get(c, 0) > 0
+        ]
         if found:
             notes.append(f"{row['modality']}: left out {', '.join(found)}")
     return tuple(notes)
