@@ -49,7 +49,7 @@ def law_08_saved_and_loaded_is_equal(trial: Trial) -> None:
     types that the file names.
     """
     law = 8
-    train, test = trial.pair()
+    train, test = trial.pair
     model = fitted(law, trial.estimator, train)
     with tempfile.TemporaryDirectory() as folder, expecting(law, model, "to be saved and loaded"):
         path = Path(folder) / "model.fusewise"
@@ -77,7 +77,7 @@ def law_10_init_only_stores(trial: Trial) -> None:
         require(same, law, built, f"parameter {name} stored as it is", f"{stored.get(name)!r:.80}")
     further = sorted(set(stored) - set(sentinels))
     require(not further, law, built, "no attribute but the parameters", f"{further}")
-    train, _ = trial.pair()
+    train, _ = trial.pair
     _require_error(law, estimator, np.ones((10, 2)), np.arange(10) % 2, "an array of numbers")
     _require_error(
         law, estimator, train, np.asarray(train.target)[:-1], "a target that is too short"
@@ -118,7 +118,7 @@ def _try_parameters(trial: Trial) -> None:
     again = copy.get_params(deep=False)
     lost = [name for name in shallow if again.get(name) is not shallow[name]]
     require(not lost, law, estimator, "set_params to set what it is given", f"{lost} differ")
-    train, test = trial.pair()
+    train, test = trial.pair
     model = fresh(estimator)
     try:
         model.predict(test)
@@ -138,7 +138,7 @@ def _try_parameters(trial: Trial) -> None:
 def _try_refit(trial: Trial) -> None:
     """Fit on one dataset, then on a smaller one without a modality: nothing of the first stays."""
     law = 6
-    train, test = trial.pair()
+    train, test = trial.pair
     smaller = train[: max(20, 2 * len(train) // 3)]
     if train.n_modalities > 1:
         smaller = smaller.without(train.modalities[0])
@@ -158,7 +158,7 @@ def _try_refit(trial: Trial) -> None:
 def _try_given_target(trial: Trial) -> None:
     """The y that is given counts, and not the dataset's own target."""
     law = 6
-    train, test = trial.pair()
+    train, test = trial.pair
     y = np.asarray(train.target)
     y = (
         np.array([f"class {v}" for v in y], dtype=object)
@@ -178,7 +178,7 @@ def _try_given_target(trial: Trial) -> None:
 
 def _try_tools(trial: Trial) -> None:
     law, estimator = 6, fresh(trial.estimator)
-    train, test = trial.pair()
+    train, test = trial.pair
     y = np.asarray(train.target)
     # Folds may leave a rare modality without training samples: what is asked is answerable.
     usual = train.presence[:, [m in trial.taught() for m in train.modalities]].any(axis=1)

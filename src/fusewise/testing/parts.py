@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from fusewise.data import Modality, MultimodalDataset
+from fusewise.exceptions import FusewiseWarning
 
 BoolArray = npt.NDArray[np.bool_]
 Change = Callable[[pd.DataFrame], pd.DataFrame]
@@ -78,14 +80,17 @@ class Parts:
                 variable="variable" if is_events else None,
                 value="value" if is_events else None,
             )
-        return MultimodalDataset(
-            declared,
-            samples=self.samples,
-            id=ID,
-            target=TARGET,
-            task=self.task,
-            **{c: name for c, name in _OPTIONAL.items() if name in self.samples},
-        )
+        with warnings.catch_warnings():
+            # That nobody has a modality is what some of the laws are about.
+            warnings.simplefilter("ignore", FusewiseWarning)
+            return MultimodalDataset(
+                declared,
+                samples=self.samples,
+                id=ID,
+                target=TARGET,
+                task=self.task,
+                **{c: name for c, name in _OPTIONAL.items() if name in self.samples},
+            )
 
     def present(self, name: str) -> set[Any]:
         """Return the ids of the samples that have the modality."""
@@ -103,6 +108,24 @@ class Parts:
             for n, t in self.tables.items()
         }
         return replace(self, tables=tables)
+
+    def of_samples(self, ids: Collection[Any]) -> Parts:
+        """Return the parts of some samples."""
+        samples = self.samples[self.samples[ID].isin(list(ids))].reset_index(drop=True)
+        return replace(self, samples=samples).changed(lambda t: t[t[ID].isin(list(ids))])
+
+    def stacked(self, others: Sequence[Parts]) -> Parts:
+        """Return these parts followed by others, as samples of their own."""
+        everyone = [self, *others]
+
+        def stack(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+            renamed = [
+                f.assign(**{ID: f[ID].map(lambda i, k=k: f"{i} {k}")}) for k, f in enumerate(frames)
+            ]
+            return pd.concat(renamed, ignore_index=True)
+
+        tables = {n: stack([p.tables[n] for p in everyone]) for n in self.tables}
+        return replace(self, samples=stack([p.samples for p in everyone]), tables=tables)
 
     def numbers(self, name: str) -> list[str]:
         """Return the columns of a modality that hold measured numbers."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -45,14 +46,22 @@ class Trial:
         trial = cls(estimator, parts, frozenset(train.ids), frozenset(), random_state)
         known = [has(name) for name in trial.taught()]
         answerable = set(parts.samples.loc[parts.samples[known].any(axis=1), ID])
-        return cls(
-            estimator, parts, trial.train_ids, frozenset(set(test.ids) & answerable), random_state
-        )
+        test_ids = frozenset(set(test.ids) & answerable)
+        if len(test_ids) < 5:
+            raise DatasetError(
+                f"the laws need at least 5 test samples with a modality that training has, got "
+                f"{len(test_ids)}: give a larger dataset"
+            )
+        return cls(estimator, parts, trial.train_ids, test_ids, random_state)
 
-    def pair(self, parts: Parts | None = None, **how: Any) -> tuple[MultimodalDataset, ...]:
-        """Return the training and the test dataset of (changed) parts."""
-        ds = (self.parts if parts is None else parts).build(**how)
-        return tuple(ds[_rows(ds, ids)] for ids in (self.train_ids, self.test_ids))
+    @cached_property
+    def pair(self) -> tuple[MultimodalDataset, MultimodalDataset]:
+        """The training and the test dataset."""
+        return self.pair_of(self.parts.build())
+
+    def pair_of(self, ds: MultimodalDataset) -> tuple[MultimodalDataset, MultimodalDataset]:
+        """Return the training and the test samples of a changed dataset."""
+        return ds[_rows(ds, self.train_ids)], ds[_rows(ds, self.test_ids)]
 
     def seen(self) -> list[str]:
         """Return the modalities that a training sample has."""
