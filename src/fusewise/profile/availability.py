@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -194,10 +195,14 @@ def group_table(counts: PatternCounts) -> pd.DataFrame:
             table = rate_table(part).assign(group=group, level=level, n=part.total)
             parts.append(table)
     columns = ["group", "level", "modality", "n", "rate", "low", "high"]
-    if not parts:
-        empty = {"n": np.int64, "rate": float, "low": float, "high": float}
-        return pd.DataFrame({c: pd.Series(dtype=empty.get(c, "str")) for c in columns})
-    return pd.concat(parts, ignore_index=True)[columns]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else _no_groups().copy()
+
+
+@cache
+def _no_groups() -> pd.DataFrame:
+    kinds: dict[str, Any] = {"group": "str", "level": "str", "modality": "str", "n": np.int64}
+    kinds |= dict.fromkeys(("rate", "low", "high"), float)
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
 
 
 def copresence_table(counts: PatternCounts) -> pd.DataFrame:
