@@ -194,11 +194,11 @@ def _override(tree: Any, key: str, value: Any, lines: dict[KeyPath, int]) -> lis
     for depth, part in enumerate(path):
         if isinstance(here, list) and not (isinstance(part, int) and part < len(here)):
             return [(path, f"the list has {len(here)} entries, numbered from 0")]
-        at = part if isinstance(here, list) else str(part)
+        at: Any = part if isinstance(here, list) else str(part)
         if depth == len(path) - 1:
             here[at] = value
         else:
-            inner = here[at] if isinstance(here, list) else here.get(at)  # type: ignore[call-overload]
+            inner = here[at] if isinstance(here, list) else here.get(at)
             here[at] = inner if isinstance(inner, dict | list) else {}
             here = here[at]
     for known in [known for known in lines if known[: len(path)] == path]:
