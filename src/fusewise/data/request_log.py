@@ -61,6 +61,8 @@ def _request_column(schema: pa.Schema) -> str:
 
 def _count_long(table: Any, request: str) -> dict[str, int]:
     names = execute(table.select("modality").distinct()).column("modality").to_pylist()
+    if not names:
+        return {}
     if any(n is None for n in names):
         raise DeploymentError("deployment: the log of requests has rows without a modality.")
     names = sorted(map(str, names))

@@ -135,6 +135,8 @@ def _decode(value: Any) -> Any:
 
 
 def _encode_table(frame: pd.DataFrame) -> dict[str, Any]:
+    if frame.index.nlevels > 1:
+        raise TypeError("a result holds tables with one level of row labels; reset_index() first")
     columns = [_name(c) for c in frame.columns]
     encoded = {
         "$table": {c: [_encode(v) for v in frame[c].tolist()] for c in columns},
@@ -155,7 +157,8 @@ def _decode_table(value: dict[str, Any]) -> pd.DataFrame:
     }
     frame = pd.DataFrame(columns, columns=pd.Index(columns, dtype="str"))
     if "index" in value:
-        index = pd.Index(_decode_table(value["index"])["index"], name=value["index"]["name"])
+        labels = _decode_table(value["index"])["index"]
+        index = pd.Index(labels).rename(value["index"]["name"])
         frame = frame.set_axis(index) if columns else pd.DataFrame(index=index)
     return frame
 
@@ -169,7 +172,8 @@ def _encode_dtype(dtype: Any) -> Any:
 
 def _decode_dtype(dtype: Any) -> Any:
     if isinstance(dtype, dict):
-        return pd.CategoricalDtype(_decode_table(dtype["categories"])["of"], dtype["ordered"])
+        categories = pd.Index(_decode_table(dtype["categories"])["of"]).rename(None)
+        return pd.CategoricalDtype(categories, dtype["ordered"])
     return dtype
 
 

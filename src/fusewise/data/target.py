@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from fusewise.data.columns import is_text, to_floats
+from fusewise.data.columns import is_text, shown, to_floats
 from fusewise.exceptions import DatasetError, NotAvailableError, TaskError
 
 TASKS = ("binary", "multiclass", "regression")
@@ -49,7 +49,7 @@ def read_target(
         task = _guess(values, len(distinct), what)
     if task == "regression":
         if values.dtype == object:
-            raise TaskError(f"{what}: regression needs numbers, got text such as {values[0]!r}.")
+            raise TaskError(f"{what}: regression needs numbers, got text such as {shown(values, 1)}.")
         return values.astype(float), task, None
     if task == "binary" and len(distinct) > 2:
         raise TaskError(
@@ -66,7 +66,7 @@ def read_target(
 def _guess(values: npt.NDArray[Any], n_distinct: int, what: str) -> str:
     if n_distinct < 2:
         raise TaskError(
-            f"{what}: it has one value only ({values[0]!r}), so the task cannot be guessed and "
+            f"{what}: it has one value only ({shown(values, 1)}), so the task cannot be guessed and "
             "nothing can be learned. Check the column, or say task=."
             if len(values)
             else f"{what}: it is empty, so the task cannot be guessed. Say task=."
