@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 import fusewise as fw
 from fusewise.exceptions import DatasetError, EmptySampleError
 from fusewise.testing import LAWS, LawViolation, check_fusion_estimator, make_dataset
+from fusewise.testing.trial import Trial
 
 
 class Numbers:
@@ -472,42 +473,55 @@ def small():
     return make_dataset(n_samples=100)
 
 
-@pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("kind", [MeanClassifier, Joined])
-def test_a_correct_classifier_keeps_every_law(kind, law, small):
+def test_a_correct_classifier_keeps_every_law(kind, small):
     """A late and an early fusion in a few lines pass, so the laws ask nothing impossible."""
-    check_fusion_estimator(kind(), dataset=small, laws=[law])
+    check_fusion_estimator(kind(), dataset=small)
 
 
-@pytest.mark.parametrize("law", LAWS)
-def test_a_correct_regressor_keeps_every_law(law):
+def test_a_correct_regressor_keeps_every_law():
     """The same for amounts, on the default cohort."""
-    check_fusion_estimator(MeanRegressor(), laws=[law])
+    check_fusion_estimator(MeanRegressor())
 
 
-@pytest.mark.parametrize("law", [1, 3, 4, 6])
-def test_a_correct_classifier_of_three_classes_keeps_the_laws(law):
+def test_a_correct_classifier_of_three_classes_keeps_every_law():
     """The same with words as classes."""
-    check_fusion_estimator(MeanClassifier(), dataset=make_dataset("multiclass"), laws=[law])
+    check_fusion_estimator(MeanClassifier(), dataset=make_dataset("multiclass"))
 
 
-def laws_broken(estimator, dataset):
+def laws_broken(estimator, dataset, laws=LAWS):
     found = {}
-    for law in LAWS:
+    trial = Trial.of(estimator, dataset, random_state=0)
+    for law in laws:
         try:
-            check_fusion_estimator(estimator, dataset=dataset, laws=[law])
+            LAWS[law](trial)
         except LawViolation as violation:
             found[law] = str(violation)
     return found
 
 
 @pytest.mark.parametrize(("law", "kind"), BROKEN, ids=lambda v: getattr(v, "__name__", str(v)))
-def test_a_broken_copy_breaks_its_law_and_no_other(law, kind, small):
-    """Each law is seen to fail on an estimator that breaks it, and only there."""
-    found = laws_broken(kind(), small)
-    assert list(found) == [law], found
-    assert kind.__name__ in found[law]
+def test_a_broken_copy_breaks_its_law(law, kind, small):
+    """Each law is seen to fail on estimators that break it, each in another way."""
+    found = laws_broken(kind(), small, [law])
     assert found[law].startswith(f"law {law} (")
+    assert kind.__name__ in found[law]
+
+
+FIRST = dict(reversed(BROKEN))
+
+
+@pytest.mark.parametrize(
+    ("law", "kind"),
+    [
+        pytest.param(law, kind, marks=() if FIRST[law] is kind else pytest.mark.slow)
+        for law, kind in BROKEN
+    ],
+    ids=lambda v: getattr(v, "__name__", str(v)),
+)
+def test_a_broken_copy_breaks_no_other_law(law, kind, small):
+    """A law says what it says: breaking one leaves the others standing."""
+    assert list(laws_broken(kind(), small)) == [law]
 
 
 def test_every_law_has_a_broken_copy():
@@ -532,7 +546,7 @@ def test_the_estimator_that_is_given_is_not_changed(small):
     assert vars(model) == {"C": 0.5, "random_state": None, "verbose": None}
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 10_000), rates=st.lists(st.floats(0.3, 1.0), min_size=3, max_size=3))
 def test_the_laws_hold_under_random_presence(seed, rates):
     """Whatever the presence, a correct estimator keeps the laws about absence."""
