@@ -20,8 +20,8 @@ from fusewise.data.study_yaml import read_study_file
 from fusewise.data.tables import execute, open_table
 
 __all__ = [
-    "Deployment",
     "EMPTY_PATTERN",
+    "Deployment",
     "Modality",
     "MultimodalDataset",
     "Result",
