@@ -98,3 +98,29 @@ def test_emptied_samples_are_counted_and_left_out_of_both_sides(cohort, oracle):
     assert half.n_emptied == pytest.approx(200 * 0.5 + 200 * 0.5 / 3, rel=0.1)
     assert half.n + half.n_emptied == pytest.approx(400, abs=0.5)
     assert np.isfinite(half.drop)
+
+
+@pytest.mark.filterwarnings("ignore:modality:fusewise.exceptions.FusewiseWarning")
+def test_who_is_emptied_does_not_pass_for_a_drop(cohort):
+    """With the same answer whatever is present, nothing drops, though the emptied are harder."""
+    presence = np.zeros((300, 3), dtype=bool)
+    presence[:, 0] = True
+    presence[:150, 1] = True
+
+    class KnowsThePerson:
+        def predict_proba(self, dataset):
+            easy = np.array([int(i[1:]) < 150 for i in dataset.ids])
+            p = np.where(easy, np.asarray(dataset.target) * 0.8 + 0.1, 0.5)
+            return np.column_stack([1 - p, p])
+
+    result = evaluate(
+        KnowsThePerson(),
+        cohort(300, presence=presence),
+        metrics=["brier_score"],
+        n_boot=20,
+        rates=(0.0, 0.5),
+    )
+    half = result.degradation.iloc[-1]
+    assert half["n_emptied"] > 50
+    assert half["estimate"] < result.pooled["estimate"].iloc[0]
+    np.testing.assert_allclose(half[["drop", "drop_low", "drop_high"]].astype(float), 0, atol=1e-12)
