@@ -51,6 +51,13 @@ def test_a_clock_is_regular_and_a_poisson_process_is_half() -> None:
     assert table.loc["poisson", "median_gap"] == pytest.approx(10 * np.log(2), rel=0.05)
 
 
+def test_regularity_of_known_gaps() -> None:
+    """Gaps of 1 and 3 have mean 2 and standard deviation 1: 1 / (1 + 1/2)."""
+    row = profile(dataset({"s": stream([np.array([0.0, 1.0, 4.0])])}, 1)).cadence.iloc[0]
+    assert row["median_gap"] == 2
+    assert row["regularity"] == pytest.approx(2 / 3)
+
+
 def test_the_ratio_compares_the_slowest_with_the_fastest() -> None:
     """Gaps of 2 and 50 give 25; a single stream has no ratio."""
     fast, slow = stream([np.arange(9) * 2.0] * 3), stream([np.arange(4) * 50.0] * 3)
