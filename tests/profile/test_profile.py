@@ -277,6 +277,7 @@ def test_a_modality_that_nobody_has(ds: fw.MultimodalDataset) -> None:
         ({"patterns": {"clinical": -1}}, r"not negative, got -1"),
         ({"patterns": {"clinical+omix": 1}}, r"no modality 'omix'"),
         ({"observed": pd.DataFrame({"omics": pd.Series([], dtype=bool)})}, "empty"),
+        ({"observed": pd.DataFrame({"request": [], "modality": []})}, "empty"),
         (
             {"observed": pd.DataFrame({"request": [1], "modality": ["sensors"]})},
             r"no modality 'sensors'.*Did you mean 'sensor'\?",
