@@ -142,7 +142,7 @@ class FusionEstimator(BaseEstimator):
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise TaskError(
-                f"{type(self).__name__}.fit: one class only ({self.classes_[0]!r}) among "
+                f"{type(self).__name__}.fit: one class only ({self.classes_.tolist()[0]!r}) among "
                 f"{len(y):,} samples. Nothing can be learned from it; check the target."
             )
         return codes
@@ -153,7 +153,7 @@ class FusionEstimator(BaseEstimator):
         presence = self.presence(X)
         empty = ~presence.any(axis=1)
         if empty.any():
-            examples = ", ".join(repr(i) for i in X.ids[empty][:3])
+            examples = ", ".join(repr(i) for i in X.ids[empty][:3].tolist())
             raise EmptySampleError(
                 f"{type(self).__name__}: {int(empty.sum()):,} of {len(X):,} samples have none of "
                 f"the modalities that the model knows ({', '.join(self.modalities_)}), e.g. "
