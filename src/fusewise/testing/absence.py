@@ -99,11 +99,8 @@ def _try_without(trial: Trial, model: Any, name: str, alone: MultimodalDataset) 
         return
     what = f"a dataset without the modality {name}"
     _require_valid(law, model, outputs(law, model, others[rest], what), int(rest.sum()), what)
-    nobody = train.presence.copy()
-    nobody[:, train.modalities.index(name)] = False
-    for X in (train.without(name), train.with_presence(nobody)):
-        rows = X.presence.any(axis=1)
-        never = fitted(law, trial.estimator, X[rows], f"training samples without {name}")
+    for X in trial.lacking(train, name):
+        never = fitted(law, trial.estimator, X, f"training samples without {name}")
         _require_refusal(law, never, alone, f"samples with {name} alone, which training never saw")
 
 

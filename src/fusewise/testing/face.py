@@ -140,11 +140,11 @@ def _try_refit(trial: Trial) -> None:
     law = 6
     train, test = trial.pair
     smaller = train[: max(20, 2 * len(train) // 3)]
-    if train.n_modalities > 1:
-        smaller = smaller.without(train.modalities[0])
-    smaller = smaller[smaller.presence.any(axis=1)]
-    asked = test.without(*(set(test.modalities) - set(smaller.modalities)))
-    asked = asked[asked.presence[:, [m in trial.taught() for m in asked.modalities]].any(axis=1)]
+    names = trial.taught()
+    if len(names) > 1:
+        smaller = trial.lacking(smaller, names[0])[-1]
+    asked = trial.lacking(test, names[0])[-1] if len(names) > 1 else test
+    asked = asked[asked.presence[:, [m in names for m in asked.modalities]].any(axis=1)]
     refitted = fitted(law, trial.estimator, train)
     with expecting(law, refitted, "a second fit to work"):
         refitted.fit(smaller)

@@ -63,6 +63,17 @@ class Trial:
         """Return the training and the test samples of a changed dataset."""
         return ds[_rows(ds, self.train_ids)], ds[_rows(ds, self.test_ids)]
 
+    def lacking(self, X: MultimodalDataset, name: str) -> list[MultimodalDataset]:
+        """Return samples of which nobody has a modality: by presence, and not even by list.
+
+        By presence alone where the estimator's parameters name the modality: it may then insist
+        on finding the name.
+        """
+        kept = X.presence & ~np.isin(np.array(X.modalities), [name])
+        nobody = X.with_presence(kept)[kept.any(axis=1)]
+        named = name in repr(self.estimator.get_params(deep=False))
+        return [nobody] if named else [nobody, nobody.without(name)]
+
     def seen(self) -> list[str]:
         """Return the modalities that a training sample has."""
         return [n for n in self.parts.names if self.parts.present(n) & self.train_ids]
