@@ -326,6 +326,20 @@ def test_any_change_of_the_data_changes_the_fingerprint(ds, change):
     assert build(**parts).fingerprint() != ds.fingerprint()
 
 
+def test_whose_event_it_is_changes_the_fingerprint():
+    """The same events, dealt otherwise among two samples, are other data."""
+    events = pd.DataFrame({"id": [1, 1, 2], "t": [0.0, 1.0, 2.0], "v": [5.0, 6.0, 7.0]})
+    one, other = (
+        MultimodalDataset(
+            {"m": Modality(events.assign(id=ids), kind="events", time="t")},
+            samples=pd.DataFrame({"id": [1, 2]}),
+            id="id",
+        )
+        for ids in ([1, 1, 2], [1, 2, 2])
+    )
+    assert one.fingerprint() != other.fingerprint()
+
+
 def test_selections_have_fingerprints_of_their_own(ds):
     """Other samples, modalities, presence or order of samples: another fingerprint."""
     fewer = ds.presence.copy()

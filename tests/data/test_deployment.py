@@ -15,11 +15,12 @@ NAMES = ("ehr", "imaging", "notes")
 
 LONG = pd.DataFrame(
     {
-        "request": [1, 1, 2, 3, 3, 3, 1, 4],
-        "modality": ["ehr", "imaging", "ehr", "notes", "ehr", "imaging", "ehr", "notes"],
+        "request": [1, 1, 2, 3, 3, 3, 1, 4, 5, 5],
+        "modality": ["ehr", "imaging", "ehr", "notes", "ehr", "imaging", "ehr", "notes"]
+        + ["imaging", "ehr"],
     }
 )
-LONG_COUNTS = {"ehr": 1, "ehr+imaging": 1, "ehr+imaging+notes": 1, "notes": 1}
+LONG_COUNTS = {"ehr+imaging": 2, "ehr": 1, "ehr+imaging+notes": 1, "notes": 1}
 
 
 def labelled(weights):
@@ -193,7 +194,7 @@ def test_a_long_log_is_counted_by_request():
     """One row per request and modality that came; a modality that is logged twice came once."""
     deployment = Deployment.of({"observed": LONG})
     assert deployment.counts == LONG_COUNTS
-    assert deployment.n_requests == 4
+    assert deployment.n_requests == 5
     assert Deployment.of(None).n_requests is None
 
 
@@ -201,13 +202,13 @@ def test_a_wide_log_says_the_same():
     """One row per request and a boolean per modality; NULL means that it did not come."""
     wide = pd.DataFrame(
         {
-            "request": [1, 2, 3, 4, 5],
-            "ehr": [True, True, True, False, False],
-            "imaging": pd.array([True, None, True, False, False], dtype="boolean"),
-            "notes": [False, False, True, True, False],
+            "request": [1, 2, 3, 4, 5, 6],
+            "ehr": [True, True, True, False, True, False],
+            "imaging": pd.array([True, None, True, False, True, False], dtype="boolean"),
+            "notes": [False, False, True, True, False, False],
         }
     )
-    assert count_patterns(wide[:4]) == LONG_COUNTS
+    assert count_patterns(wide[:5]) == LONG_COUNTS
     assert count_patterns(wide) == LONG_COUNTS | {"(none)": 1}
 
 
