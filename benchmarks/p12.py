@@ -132,7 +132,10 @@ def main() -> None:
             "Modalities withheld at test, splits 1 to 3": _summary(removed, ["model", "withheld"]),
         },
         [
-            "Defaults were developed on split 1's training and validation rows alone.",
+            (
+                "Defaults were developed on split 1's training and validation rows alone. Validation rows choose "
+                "the number of trees and then train, too."
+            ),
             (
                 f"Peak memory of the main process {peak:.1f} GB; {arguments.jobs} jobs, one thread "
                 "each."

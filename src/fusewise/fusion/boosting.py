@@ -20,9 +20,8 @@ _MOST_COLUMNS = 256
 class _BoostedTrees(BaseEstimator):
     """LightGBM with small steps, column subsampling and early stopping on an inner part.
 
-    The number of trees is where the loss of the inner validation part is lowest; unless that part
-    was given (and so is nobody's to train on), the model is then fitted again with that number on
-    all rows. NaN is a value that trees know. One thread, so that the same seed gives the same bits.
+    The number of trees is where the loss of the inner validation part is lowest; the model is then
+    fitted again with that number on all rows. NaN is a value that trees know. One thread, so that the same seed gives the same bits.
 
     Parameters
     ----------
@@ -38,8 +37,9 @@ class _BoostedTrees(BaseEstimator):
         Share of the rows drawn for each tree.
     max_iter : int
         Trees at most (per class).
-    n_iter_no_change : int
-        Stop after so many trees without improvement on the inner part.
+    n_iter_no_change : int, optional
+        Stop after so many steps without improvement on the inner part; 50 of the small steps and
+        20 of the large ones where not given.
     n_models : int
         Models with different seeds whose predictions are averaged.
     n_iter : int, optional
@@ -63,7 +63,7 @@ class _BoostedTrees(BaseEstimator):
         max_features: float = 0.2,
         subsample: float = 0.8,
         max_iter: int = 2000,
-        n_iter_no_change: int = 50,
+        n_iter_no_change: int | None = None,
         n_models: int = 1,
         n_iter: int | None = None,
         random_state: int = 0,
@@ -86,19 +86,16 @@ class _BoostedTrees(BaseEstimator):
         y: npt.NDArray[Any],
         sample_weight: FloatArray | None = None,
         validation: BoolArray | None = None,
-        refit: bool | None = None,
+        refit: bool = True,
     ) -> Self:
         """Fit on (n_samples, n_features), stopping early on the rows flagged in `validation`.
 
-        `refit` says whether to fit again on all rows with the number of trees found; by default
-        exactly where `validation` was not given.
+        `refit` says whether to fit again on all rows with the number of trees found.
         """
         X = np.asarray(X, dtype=float)
         self.n_features_in_ = X.shape[1]
         target = self._encode(y)
         draw, *seeds = np.random.SeedSequence(self.random_state).generate_state(self.n_models + 1)
-        if refit is None:
-            refit = validation is None
         n_iter = self.n_iter
         if n_iter is None and validation is None:
             validation = self._inner_part(target, int(draw))
@@ -149,7 +146,7 @@ class _BoostedTrees(BaseEstimator):
         if validation is None:
             return model.fit(X, y, sample_weight=weight)
         train = ~validation
-        stop = lightgbm.early_stopping(self.n_iter_no_change, verbose=False)
+        stop = lightgbm.early_stopping(self._patience(y), verbose=False)
         return model.fit(
             X[train],
             y[train],
@@ -164,6 +161,11 @@ class _BoostedTrees(BaseEstimator):
         if self.learning_rate is not None:
             return self.learning_rate
         return 0.1 if self._is_classifier() and int(y.max()) > 1 else 0.03
+
+    def _patience(self, y: npt.NDArray[Any]) -> int:
+        if self.n_iter_no_change is not None:
+            return self.n_iter_no_change
+        return 50 if self._step(y) < 0.05 else 20
 
     def _column_share(self, width: int) -> float:
         columns = min(max(self.max_features * width, _FEWEST_COLUMNS), _MOST_COLUMNS)

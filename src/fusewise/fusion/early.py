@@ -118,9 +118,8 @@ class _EarlyFusion(FusionEstimator):
         extra: dict[str, Any] = {}
         if isinstance(model, BoostedTreesClassifier | BoostedTreesRegressor):
             # Copies of one sample must not stand on both sides of the stopping rule.
-            flagged = bool(X.validation.any())
             held = inner_validation(X, random_state=int(inner_seed.generate_state(1)[0]), y=y)
-            extra = {"validation": held[rows], "refit": not flagged}
+            extra = {"validation": held[rows]}
         elif not self._knows_nan(model) and np.isnan(matrix).any():
             raise DatasetError(
                 f"{type(self).__name__}: {type(model).__name__} does not take NaN, but there are "

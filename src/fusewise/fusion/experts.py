@@ -23,6 +23,9 @@ IntArray = npt.NDArray[np.intp]
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 # A candidate this many standard errors behind on a fold is not worth its remaining folds.
 _HOPELESS = 2.0
+# One modality is narrower than all joined, and takes smaller trees (out of fold on P12's training
+# rows: .852 against .850 with 15 leaves).
+_LEAVES = 8
 _EPS = 1e-6
 
 
@@ -143,11 +146,11 @@ def _candidates(task: ExpertTask) -> dict[str, Any]:
     if task.n_classes:
         return {
             "linear": LinearClassifier(scale=task.scale),
-            "boosting": BoostedTreesClassifier(random_state=task.seed),
+            "boosting": BoostedTreesClassifier(max_leaf_nodes=_LEAVES, random_state=task.seed),
         }
     return {
         "linear": LinearRegressor(scale=task.scale),
-        "boosting": BoostedTreesRegressor(random_state=task.seed),
+        "boosting": BoostedTreesRegressor(max_leaf_nodes=_LEAVES, random_state=task.seed),
     }
 
 
@@ -177,9 +180,7 @@ def _final_fit(task: ExpertTask, kind: str, candidate: Any, label: str, trees: l
     if kind == "boosting":
         flagged = task.fold == -1
         if flagged.any():
-            return clone(candidate).fit(
-                task.values, task.target, task.weight, validation=flagged, refit=False
-            )
+            return clone(candidate).fit(task.values, task.target, task.weight, validation=flagged)
         model = clone(candidate).set_params(n_iter=int(np.median(trees)) if trees else 50)
         return model.fit(task.values, task.target, task.weight)
     return _fit_given(task, candidate, task.values, task.target, task.weight)
