@@ -16,7 +16,18 @@ NAMES = ("ehr", "imaging", "notes")
 LONG = pd.DataFrame(
     {
         "request": [1, 1, 2, 3, 3, 3, 1, 4, 5, 5],
-        "modality": "ehr imaging ehr notes ehr imaging ehr notes imaging ehr".split(),
+        "modality": [
+            "ehr",
+            "imaging",
+            "ehr",
+            "notes",
+            "ehr",
+            "imaging",
+            "ehr",
+            "notes",
+            "imaging",
+            "ehr",
+        ],
     }
 )
 LONG_COUNTS = {"ehr+imaging": 2, "ehr": 1, "ehr+imaging+notes": 1, "notes": 1}
