@@ -14,6 +14,7 @@ Each is also a builtin error, so that ``except ValueError`` keeps working::
     ├── DeploymentError(ValueError)       the declared or observed deployment is invalid
     ├── MaskingError(ValueError)          a masking schedule is invalid
     ├── EvaluationError(ValueError)       a metric or a requirement is invalid
+    ├── ReportError(ValueError)           a report was given something that it cannot show
     ├── ModelFormatError(ValueError)      a saved model is damaged, foreign, newer or not trusted
     ├── NotAvailableError(NotImplementedError)
     ├── MissingDependencyError(ImportError)
@@ -78,6 +79,10 @@ class MaskingError(FusewiseError, ValueError):
 
 class EvaluationError(FusewiseError, ValueError):
     """A metric or a requirement is invalid."""
+
+
+class ReportError(FusewiseError, ValueError):
+    """A report was given something that it cannot show."""
 
 
 class ModelFormatError(FusewiseError, ValueError):

@@ -133,9 +133,8 @@ def test_gradients_are_right():
         finally:
             module.descend = original
         at = np.array([0.7, 1.4, 1.2])
-        error = check_grad(
-            lambda t: captured["objective"](t)[0], lambda t: captured["objective"](t)[1], at
-        )
+        objective = captured["objective"]
+        error = check_grad(lambda t, f=objective: f(t)[0], lambda t, f=objective: f(t)[1], at)
         assert error < 1e-3
 
 

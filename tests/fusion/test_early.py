@@ -110,8 +110,8 @@ def test_bad_settings_are_named(data):
         EarlyFusionClassifier(absent="zero").fit(data)
     with pytest.raises(MaskingError, match="needs the deployment"):
         EarlyFusionClassifier(masking="deployment").fit(data)
+    complete = data[data.presence.all(axis=1)]
     with pytest.raises(DatasetError, match="does not accept"):
-        complete = data[data.presence.all(axis=1)]
         EarlyFusionClassifier(absent="refuse", masking="uniform").fit(complete)
 
 

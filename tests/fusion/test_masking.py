@@ -17,7 +17,9 @@ from fusewise.fusion import Masking, plan_removals
 presences = hnp.arrays(bool, st.tuples(st.integers(1, 40), st.integers(1, 5)))
 
 
-@given(presence=presences, seed=st.integers(0, 99), schedule=st.sampled_from(["uniform", "curriculum"]))
+@given(
+    presence=presences, seed=st.integers(0, 99), schedule=st.sampled_from(["uniform", "curriculum"])
+)
 @settings(max_examples=60, deadline=None)
 def test_masking_removes_and_never_creates_nor_empties(presence, seed, schedule):
     """A masked sample has a non-empty subset of what it had; an empty one stays empty."""

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from fusewise.exceptions import FusewiseError, RunFolderError
+from fusewise.exceptions import ReportError, RunFolderError
 from fusewise.report import report
 from tests.report.report_results import FINDINGS, PROVENANCE, make_recommendation
 
@@ -113,20 +113,20 @@ def test_interrupted_write_leaves_the_old_report(full, tmp_path, monkeypatch):
 
 def test_nothing_to_report():
     """A report on nothing is refused."""
-    with pytest.raises(FusewiseError, match="nothing to report"):
+    with pytest.raises(ReportError, match="nothing to report"):
         report()
 
 
 def test_swapped_results_are_named(results):
     """A result in the place of another is told where it belongs."""
     profile, _, evaluation = results
-    with pytest.raises(FusewiseError, match=r"profile must be a DeploymentProfile.*evaluation="):
+    with pytest.raises(ReportError, match=r"profile must be a DeploymentProfile.*evaluation="):
         report(evaluation)
-    with pytest.raises(FusewiseError, match=r"evaluation must be an? Evaluation.*profile="):
+    with pytest.raises(ReportError, match=r"evaluation must be an? Evaluation.*profile="):
         report(evaluation=profile)
-    with pytest.raises(FusewiseError, match="got str"):
+    with pytest.raises(ReportError, match="got str"):
         report(recommendation="late")
-    with pytest.raises(FusewiseError, match="findings must be objects"):
+    with pytest.raises(ReportError, match="findings must be objects"):
         report(findings=["a finding"])
 
 

@@ -49,7 +49,9 @@ def read_target(
         task = _guess(values, len(distinct), what)
     if task == "regression":
         if values.dtype == object:
-            raise TaskError(f"{what}: regression needs numbers, got text such as {shown(values, 1)}.")
+            raise TaskError(
+                f"{what}: regression needs numbers, got text such as {shown(values, 1)}."
+            )
         return values.astype(float), task, None
     if task == "binary" and len(distinct) > 2:
         raise TaskError(

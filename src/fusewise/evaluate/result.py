@@ -83,10 +83,13 @@ class Evaluation(Result):
 
     @property
     def exit_code(self) -> int:
-        """The exit status of a process: 0 all met, 1 one not met, 2 none so but undetermined."""
+        """The exit status of a process: 0 all met, 1 one not met, 3 none so but undetermined.
+
+        2 is left to wrong usage, as at the command line.
+        """
         if not self.ok:
             return 1
-        return 0 if (self.requirements["status"] == MET).all() else 2
+        return 0 if (self.requirements["status"] == MET).all() else 3
 
     def __repr__(self) -> str:
         scores = ", ".join(

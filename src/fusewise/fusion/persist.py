@@ -23,7 +23,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import fusewise
+from fusewise import __version__
 from fusewise.data import write_atomically
 from fusewise.exceptions import ModelFormatError
 from fusewise.fusion.persist_pack import pack, unpack
@@ -94,7 +94,7 @@ def save_model(estimator: Any, path: str | os.PathLike[str]) -> Path:
     manifest = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
-        "fusewise": fusewise.__version__,
+        "fusewise": __version__,
         **_summary(estimator),
         "types": types,
         "members": {
@@ -221,7 +221,7 @@ def _check_manifest(manifest: Any, names: Sequence[str]) -> None:
     if number > FORMAT_VERSION:
         raise ModelFormatError(
             f"written in format {number} by fusewise {manifest.get('fusewise')}; this is fusewise "
-            f"{fusewise.__version__}, which reads formats up to {FORMAT_VERSION}. Update fusewise"
+            f"{__version__}, which reads formats up to {FORMAT_VERSION}. Update fusewise"
         )
     members = manifest.get("members")
     if not isinstance(members, dict) or not isinstance(members.get(_MODEL), dict):

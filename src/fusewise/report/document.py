@@ -14,7 +14,7 @@ from markupsafe import escape
 
 from fusewise import __version__
 from fusewise.data import write_atomically
-from fusewise.exceptions import FusewiseError, RunFolderError
+from fusewise.exceptions import ReportError, RunFolderError
 from fusewise.report.blocks import Section
 from fusewise.report.frames import patterns_of
 from fusewise.report.numbers import known, plural
@@ -214,7 +214,7 @@ def report(
 
     Raises
     ------
-    FusewiseError
+    ReportError
         Nothing was given, or an object that is not what its parameter asks for.
 
     Examples
@@ -230,13 +230,13 @@ def report(
         _check(name, value)
     found = None if findings is None else tuple(findings)
     if all(value is None for value in (*given.values(), found, provenance)):
-        raise FusewiseError(
+        raise ReportError(
             "report: nothing to report; give at least one of profile, recommendation, evaluation, "
             "findings or provenance."
         )
     for finding in found or ():
         if not all(hasattr(finding, name) for name in ("code", "title", "severity")):
-            raise FusewiseError(
+            raise ReportError(
                 "report: findings must be objects with code, title and severity, got "
                 f"{type(finding).__name__}."
             )
@@ -253,7 +253,7 @@ def _check(name: str, value: Any) -> None:
         other for other, (_, needed) in _EXPECTED.items() if all(hasattr(value, a) for a in needed)
     ]
     hint = f" It looks like {fits[0]}=." if fits else ""
-    raise FusewiseError(
+    raise ReportError(
         f"report: {name} must be a {kind} (what fusewise.{_function(name)} returns), got "
         f"{type(value).__name__}.{hint}"
     )

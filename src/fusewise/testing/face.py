@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import Pipeline
 
-from fusewise.fusion.persist import load_model, read_manifest, save_model
+from fusewise.fusion import load, read_manifest, save_model
 from fusewise.testing.trial import Trial
 from fusewise.testing.violation import (
     LawViolation,
@@ -54,7 +54,7 @@ def law_08_saved_and_loaded_is_equal(trial: Trial) -> None:
     with tempfile.TemporaryDirectory() as folder, expecting(law, model, "to be saved and loaded"):
         path = Path(folder) / "model.fusewise"
         model.save(path) if hasattr(model, "save") else save_model(model, path)
-        loaded = load_model(path, trusted=read_manifest(path)["types"])
+        loaded = load(path, trusted=read_manifest(path)["types"])
     require(type(loaded) is type(model), law, model, "the same class", type(loaded).__name__)
     a, b = (sorted(m.get_params(deep=False)) for m in (model, loaded))
     require(a == b, law, model, f"the parameters {a}", f"{b}")
