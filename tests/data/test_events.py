@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fusewise.data import Modality, MultimodalDataset
+from fusewise.data.events import _order
 
 STATISTICS = ("count", "first", "last", "max", "mean", "min", "since_last", "slope", "std")
 
@@ -275,3 +276,47 @@ def test_text_that_spells_numbers_is_read_as_numbers():
     ds = read(events)
     assert ds.events("m")["value"].tolist() == [1.5, 2.0]
     assert ds.ingestion.loc["m", "missing_values"] == 2
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([1, 2]), st.sampled_from([-0.0, 0.0, 1.5]), st.sampled_from(["a", "b"]),
+            st.sampled_from([-0.0, 0.0, 2.0, -3.0]),
+        ),
+        max_size=12,
+    ),
+    st.randoms(use_true_random=False),
+)  # fmt: skip
+@settings(max_examples=20)
+@pytest.mark.filterwarnings("ignore:modality .* no sample has it")
+def test_ties_of_every_kind_have_one_order(rows, random):
+    """Equal times, equal values, both zeros, exact repeats: the stored order is one, to the bit."""
+    columns = {"id": int, "t": float, "k": str, "v": float}
+    events = pd.DataFrame(rows, columns=list(columns)).astype(columns)
+    shuffled = events.iloc[random.sample(range(len(events)), len(events))]
+    ds, other = read(events, ids=(1, 2)), read(shuffled, ids=(1, 2))
+    raw = ds.events("m")
+    expected = events.assign(position=events["id"] - 1).rename(
+        columns={"t": "time", "k": "variable", "v": "value"}
+    )
+    order = ["position", "time", "variable", "value"]
+    expected = expected[order].sort_values(order, ignore_index=True)
+    assert raw.astype({"variable": str}).to_numpy().tolist() == expected.to_numpy().tolist()
+    assert ds.fingerprint() == other.fingerprint()
+    one, another = (d.features("m", 2.0)[1].to_numpy().tobytes() for d in (ds, other))
+    assert one == another
+
+
+def test_events_too_many_for_one_number_are_sorted_all_the_same(monkeypatch):
+    """Where samples, variables and times do not fit into one integer, the plain sort takes over."""
+    group = np.array([2**62, 3, 2**62, 3, 2**62])
+    time = np.array([2.0, 1.0, 1.0, 1.0, 1.0])
+    value = np.array([1.0, 5.0, 7.0, 4.0, 6.0])
+    assert _order(group, time, value).tolist() == [3, 1, 4, 2, 0]
+    assert (
+        _order(group % 7, time, value).tolist()
+        == _order(group, time, value)[
+            np.argsort((group % 7)[[3, 1, 4, 2, 0]], kind="stable")
+        ].tolist()
+    )

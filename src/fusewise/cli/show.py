@@ -72,6 +72,10 @@ def show_recommendation(advice: Any) -> None:
     console.print(f"  [dim]kept in {_percent(advice.stability)} of replicates[/]")
     if advice.why_trainable:
         console.print(f"[yellow]{escape(advice.why_trainable)}[/]")
+        masking = advice.maskings.get(advice.trainable)
+        console.print(
+            f"Trained: {advice.trainable} fusion{f', masking {masking}' if masking else ''}"
+        )
     console.print()
     for reason in advice.reasons:
         mark = "[green]met    [/]" if reason.met else "[red]not met[/]"

@@ -138,9 +138,10 @@ class Deployment(Result):
             given = {"rates": dict(given)}
         unknown = [k for k in given if k not in facts]
         if unknown:
-            raise DeploymentError(
-                f"deployment: unknown key {unknown[0]!r}.{did_you_mean(unknown[0], facts)}"
-            )
+            hint = did_you_mean(unknown[0], facts)
+            if _is_number(given[unknown[0]]):
+                hint = f" A rate beside other facts stands under rates: {{{unknown[0]!r}: ...}}."
+            raise DeploymentError(f"deployment: unknown key {unknown[0]!r}.{hint}")
         values = {k: v for k, v in given.items() if v is not None and k != "observed"}
         sources = [k for k in ("observed", "rates", "patterns") if given.get(k) is not None]
         if len(sources) > 1:

@@ -51,8 +51,9 @@ class EventBlock:
         rank_of = {name: rank for rank, name in enumerate(variables)}
         ranks = np.array([rank_of.get(name, -1) for name in names], dtype=np.int32)
         variable = ranks[codes] if len(codes) else np.zeros(0, dtype=np.int32)
-        group = positions * max(1, len(variables)) + variable
-        order = np.lexsort((values, times, group))
+        # Adding zero makes -0.0 and 0.0 one: they are equal, and their order would be anybody's.
+        times, values = times + 0.0, values + 0.0
+        order = _order(positions * max(1, len(variables)) + variable, times, values)
         start = np.concatenate([[0], np.cumsum(np.bincount(positions, minlength=n_samples))])
         return cls(
             start.astype(np.intp), times[order], variable[order], values[order], tuple(variables)
@@ -130,12 +131,30 @@ class EventBlock:
         rows, _ = gathered(self.start, samples)
         yield "\x1f".join(self.variables).encode()
         yield np.diff(self.start)[samples].tobytes()
-        yield self.variable[rows].tobytes()
-        # Adding zero makes -0.0 and 0.0, which are equal, one.
-        yield (self.time[rows] + 0.0).tobytes()
-        yield (self.value[rows] + 0.0).tobytes()
+        for column in (self.variable, self.time, self.value):
+            yield column[rows].tobytes()
 
     def _summaries(self) -> Summaries:
         if "summaries" not in self._cache:
             self._cache["summaries"] = summarise(self.start, self.time, self.variable, self.value)
         return self._cache["summaries"]
+
+
+def _order(group: IntArray, time: FloatArray, value: FloatArray) -> IntArray:
+    """Return the order by group, time and value.
+
+    One sort of whole numbers, and a second one of ties alone, take less than half the time of
+    ``lexsort`` on millions of events.
+    """
+    if len(group) == 0:
+        return np.zeros(0, dtype=np.intp)
+    moments, rank = np.unique(time, return_inverse=True)
+    if int(group.max()) >= np.iinfo(np.int64).max // len(moments):
+        return np.lexsort((value, time, group))
+    key = group * len(moments) + rank
+    order = np.argsort(key)
+    key = key[order]
+    same = np.append(key[1:] == key[:-1], False)  # noqa: FBT003
+    tied = np.flatnonzero(same | np.roll(same, 1))
+    order[tied] = order[tied][np.lexsort((value[order[tied]], key[tied]))]
+    return order

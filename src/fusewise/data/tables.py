@@ -99,6 +99,21 @@ def _require_distinct(names: Sequence[str], what: str) -> None:
         seen[name.lower()] = name
 
 
+def _numbers_as_numbers(table: Any) -> Any:
+    """Cast text columns that hold numbers alone: the CSV reader takes ``inf`` for a word."""
+    words = [name for name, kind in table.schema().items() if kind.is_string()]
+    if not words:
+        return table
+    counted = execute(
+        table.aggregate(
+            **{f"text{i}": table[w].count() for i, w in enumerate(words)},
+            **{f"number{i}": table[w].try_cast("float64").count() for i, w in enumerate(words)},
+        )
+    ).to_pylist()[0]
+    numeric = [w for i, w in enumerate(words) if 0 < counted[f"text{i}"] == counted[f"number{i}"]]
+    return table.mutate(**{w: table[w].try_cast("float64") for w in numeric})
+
+
 def _open_path(path: Path, what: str) -> Any:
     if not path.exists():
         raise TableNotFoundError(f"{what}: no file or folder {str(path)!r}. Check the path.")
@@ -109,7 +124,7 @@ def _open_path(path: Path, what: str) -> Any:
             return con.read_parquet(str(path / "**" / "*.parquet"))
         if path.suffix.lower() in (".csv", ".gz", ".tsv", ".txt"):
             # Types are decided by all rows: a text in row 30,000 is met here, not while reading.
-            return con.read_csv(str(path), sample_size=-1)
+            return _numbers_as_numbers(con.read_csv(str(path), sample_size=-1))
         return con.read_parquet(str(path))
     except TableNotFoundError:
         raise
