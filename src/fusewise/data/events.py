@@ -154,7 +154,7 @@ def _order(group: IntArray, time: FloatArray, value: FloatArray) -> IntArray:
     key = group * len(moments) + rank
     order = np.argsort(key)
     key = key[order]
-    same = np.append(key[1:] == key[:-1], False)  # noqa: FBT003
+    same = np.append(key[1:] == key[:-1], False)
     tied = np.flatnonzero(same | np.roll(same, 1))
     order[tied] = order[tied][np.lexsort((value[order[tied]], key[tied]))]
     return order
