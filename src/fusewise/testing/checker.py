@@ -6,12 +6,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from fusewise.data import MultimodalDataset
-from fusewise.testing.absence import (
-    law_01_absent_values_change_nothing,
-    law_04_every_pattern_gives_valid_output,
-    law_05_zero_is_not_absence,
-    law_09_work_follows_presence,
-)
 from fusewise.testing.face import (
     law_06_fit_forgets_and_sklearn_works,
     law_08_saved_and_loaded_is_equal,
@@ -22,7 +16,11 @@ from fusewise.testing.order import (
     law_03_order_has_no_effect,
     law_07_seed_decides,
 )
+from fusewise.testing.patterns import law_04_every_pattern_gives_valid_output
+from fusewise.testing.poison import law_01_absent_values_change_nothing
 from fusewise.testing.trial import Trial
+from fusewise.testing.work import law_09_work_follows_presence
+from fusewise.testing.zero import law_05_zero_is_not_absence
 
 LAWS: dict[int, Callable[[Trial], None]] = {
     1: law_01_absent_values_change_nothing,
