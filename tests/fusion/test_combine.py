@@ -11,7 +11,8 @@ from scipy.special import expit
 
 from fusewise.exceptions import DatasetError
 from fusewise.fusion.calibrate import Likelihood, PatternCalibration
-from fusewise.fusion.combine import COMBINERS, Combiner, check_combiner, choose_combiner
+from fusewise.fusion.choose import choose_combiner
+from fusewise.fusion.combine import COMBINERS, Combiner, check_combiner
 
 
 def independent_experts(n: int, shifts: list[float], rates: list[float], seed: int):
@@ -142,14 +143,28 @@ def test_the_mean_stays_unless_another_wins_by_one_standard_error():
     """A gain within one standard error does not unseat the mean; a clear one does."""
     rng = np.random.default_rng(5)
     base = rng.random(1000)
-    fold = np.zeros(1000, dtype=np.intp)
     noisy = base + rng.normal(size=1000) * 0.5
     noisy -= (noisy - base).mean() + 0.5 * (noisy - base).std() / np.sqrt(1000)
     clear = base - 0.1
     names = ("mean", "weighted")
-    weight = np.ones(1000)
-    assert choose_combiner(names, fold, {"mean": base, "weighted": noisy}, weight)[0] == "mean"
-    assert choose_combiner(names, fold, {"mean": base, "weighted": clear}, weight)[0] == "weighted"
+    weight, sample = np.ones(1000), np.arange(1000)
+    assert choose_combiner(names, {"mean": base, "weighted": noisy}, weight, sample)[0] == "mean"
+    assert (
+        choose_combiner(names, {"mean": base, "weighted": clear}, weight, sample)[0] == "weighted"
+    )
+
+
+def test_copies_of_a_sample_are_no_further_evidence():
+    """A gain that one sample shows does not become significant by repeating the sample."""
+    rng = np.random.default_rng(6)
+    base = rng.random(40)
+    other = base + rng.normal(size=40) * 0.5
+    other -= (other - base).mean() + 0.7 * (other - base).std() / np.sqrt(40)
+    tiled = {"mean": np.tile(base, 25), "weighted": np.tile(other, 25)}
+    sample, weight = np.tile(np.arange(40), 25), np.ones(1000)
+    assert choose_combiner(("mean", "weighted"), tiled, weight, sample)[0] == "mean"
+    apart = choose_combiner(("mean", "weighted"), tiled, weight, np.arange(1000))
+    assert apart[0] == "weighted"
 
 
 def test_an_unknown_combiner_is_named_with_the_nearest():

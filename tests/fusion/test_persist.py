@@ -684,6 +684,7 @@ PASSING = {
     "FusionEstimator",
     "FusionRegressorMixin",
     "Likelihood",
+    "OutOfFold",
 }
 
 

@@ -147,21 +147,3 @@ class Combiner:
         theta = descend(objective, np.ones(n_experts + 1), lower)
         weights = theta[:n_experts]
         return weights / weights.sum() if normalised else weights
-
-
-def choose_combiner(
-    names: tuple[str, ...],
-    fold: npt.NDArray[np.intp],
-    losses: dict[str, FloatArray],
-    weight: FloatArray,
-) -> tuple[str, dict[str, float]]:
-    """Return the mean unless another beats it by one standard error of the paired difference."""
-    scored = fold >= 0
-    means = {n: float(np.average(losses[n][scored], weights=weight[scored])) for n in names}
-    chosen = "mean"
-    for name in names:
-        gain = (losses["mean"] - losses[name])[scored]
-        error = gain.std() / np.sqrt(max(1, len(gain)))
-        if gain.mean() > error and means[name] < means[chosen]:
-            chosen = name
-    return chosen, means

@@ -73,7 +73,7 @@ def fit_expert(task: ExpertTask) -> FittedExpert:
 
 
 def _fit_expert(task: ExpertTask) -> FittedExpert:
-    prior = _prior(task)
+    prior = mean_target(task.target, task.weight, task.n_classes)
     candidates = _candidates(task)
     n_rows, width = len(task.target), max(1, task.n_classes)
     predicted = {label: np.tile(prior, (n_rows, 1)) for label in _labels(candidates)}
@@ -217,10 +217,11 @@ def _predict(model: Any, values: FloatArray, n_classes: int) -> FloatArray:
     return np.asarray(full / full.sum(axis=1, keepdims=True))
 
 
-def _prior(task: ExpertTask) -> FloatArray:
-    if task.n_classes == 0:
-        return np.array([np.average(task.target, weights=task.weight)])
-    mass = np.bincount(task.target, task.weight, minlength=task.n_classes) + _EPS
+def mean_target(target: npt.NDArray[Any], weight: FloatArray, n_classes: int) -> FloatArray:
+    """Return the class shares (n_classes,), none of them zero, or the mean amount (1,)."""
+    if n_classes == 0:
+        return np.array([np.average(target, weights=weight)])
+    mass = np.bincount(target, weight, minlength=n_classes) + _EPS
     return np.asarray(mass / mass.sum())
 
 

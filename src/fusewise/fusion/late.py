@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,13 +21,14 @@ from fusewise.fusion.base import (
     FusionRegressorMixin,
 )
 from fusewise.fusion.blocks import Block, encode, fit_encoders
-from fusewise.fusion.combine import COMBINERS, Combiner, check_combiner, choose_combiner
+from fusewise.fusion.choose import OutOfFold, fit_combiner
+from fusewise.fusion.combine import COMBINERS, check_combiner
 from fusewise.fusion.experts import (
     ExpertTask,
     FittedExpert,
     fit_expert,
+    mean_target,
     predict_expert,
-    sample_losses,
 )
 from fusewise.fusion.masking import Masking, plan_removals
 from fusewise.fusion.mixture import mixture_weights
@@ -188,8 +191,6 @@ class _LateFusion(FusionEstimator):
         stop: BoolArray,
         seed: np.random.SeedSequence,
     ) -> tuple[list[ExpertTask], dict[str, IntArray]]:
-        import warnings
-
         given = self._given_experts()
         tasks, rows, unteachable = [], {}, []
         for (name, members), child in zip(
@@ -197,7 +198,8 @@ class _LateFusion(FusionEstimator):
         ):
             positions, values = self._values(X, members)
             target = y[positions]
-            if (self._n_classes and len(np.unique(target)) < 2) or len(positions) < 2:
+            folded = fold[positions] >= 0
+            if (self._n_classes and len(np.unique(target)) < 2) or int(folded.sum()) < 2:
                 unteachable.append(name)
                 continue
             events = any(self.kinds_[m] == "events" for m in members)
@@ -274,34 +276,20 @@ class _LateFusion(FusionEstimator):
         usable = np.flatnonzero((fold >= 0) & present.any(axis=1))
         rows, shown = self._rows_for_combiner(X, usable, present, seed)
         weight = weight * mixture_weights(X, self.declared_, self.deployment)
-        priors = np.array([e.prior for e in self.experts_.values()])
-        if self._n_classes:
-            mass = np.bincount(y, weight, minlength=self._n_classes) + 1e-6
-            prior = mass / mass.sum()
-        else:
-            prior = np.array([np.average(y, weights=weight)])
-        by_pattern = CALIBRATIONS[self.calibration]
-
-        def fitted(name: str, chosen: BoolArray) -> Combiner:
-            some = rows[chosen]
-            return Combiner(name, self._n_classes, by_pattern).fit(
-                outputs[some], shown[chosen], priors, prior, y[some], weight[some]
-            )
-
+        table = OutOfFold(
+            outputs=outputs[rows],
+            present=shown,
+            sample=rows,
+            fold=fold[rows],
+            target=y[rows],
+            weight=weight[rows],
+            priors=np.array([e.prior for e in self.experts_.values()]),
+            prior=mean_target(y, weight, self._n_classes),
+            n_classes=self._n_classes,
+        )
         names = COMBINERS if self.combiner == "auto" else (self.combiner,)
-        self.combiner_scores_: dict[str, float] = {}
-        chosen = names[0]
-        if len(names) > 1 and present.shape[1] > 1:
-            losses = {name: np.zeros(len(rows)) for name in names}
-            for number in range(int(fold.max()) + 1):
-                held = fold[rows] == number
-                if not held.any() or held.all():
-                    continue
-                for name in names:
-                    combined = fitted(name, ~held).combine(outputs[rows[held]], shown[held])
-                    losses[name][held] = sample_losses(combined, y[rows[held]], self._n_classes)
-            chosen, self.combiner_scores_ = choose_combiner(names, fold[rows], losses, weight[rows])
-        self.combiner_ = fitted(chosen, np.ones(len(rows), dtype=bool))
+        by_pattern = CALIBRATIONS[self.calibration]
+        self.combiner_, self.combiner_scores_ = fit_combiner(table, names, by_pattern)
 
     def _rows_for_combiner(
         self,
@@ -393,8 +381,6 @@ def _n_units(X: MultimodalDataset, rows: IntArray) -> int:
 
 def _without_rows(expert: FittedExpert) -> FittedExpert:
     # Out-of-fold predictions served the combiner; a fitted model keeps no training rows.
-    from dataclasses import replace
-
     return replace(expert, out_of_fold=np.zeros((0, expert.out_of_fold.shape[1])))
 
 
