@@ -267,6 +267,7 @@ def test_slicing_leaves_the_dataset_as_it_was(ds):
         frame.iloc[:, -1] = frame.iloc[::-1, -1].to_numpy()
     part.target[:] = 7
     part.cluster[:] = 7
+    ds.validation[:] = True
     for array in (ds.presence, part.presence, pickle.loads(pickle.dumps(part)).presence):
         with pytest.raises(ValueError, match="read-only"):
             array[0, 0] = False

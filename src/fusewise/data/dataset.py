@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,30 +10,19 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fusewise.data.blocks import TableBlock
-from fusewise.data.columns import shown
 from fusewise.data.draw import draw_dataset
 from fusewise.data.events import EventBlock
 from fusewise.data.fingerprint import Fingerprint
-from fusewise.data.ingest import COUNTS, ReadModality, read_modality
 from fusewise.data.modality import Modality
 from fusewise.data.presence import pattern_labels, pattern_table
-from fusewise.data.samples import SampleTable, read_samples
+from fusewise.data.samples import read_samples
 from fusewise.data.selection import selected_rows
+from fusewise.data.store import read_store
 from fusewise.exceptions import DatasetError, UnknownModalityError, did_you_mean
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
-
-
-@dataclass(frozen=True)
-class _Store:
-    """What all slices of a dataset share: the samples as read, and one block per modality."""
-
-    samples: SampleTable
-    blocks: Mapping[str, TableBlock | EventBlock]
-    ingestion: pd.DataFrame
 
 
 class MultimodalDataset:
@@ -125,22 +113,10 @@ class MultimodalDataset:
             extra=tuple(extra),
             present={n: m.present for n, m in declared.items() if m.present},
         )
-        read = {
-            name: read_modality(name, modality, table.index, table.present.get(name))
-            for name, modality in declared.items()
-        }
-        if target is not None:
-            _require_known_ids(read, table)
-        _require_one_clock(read)
-        ingestion = pd.DataFrame(
-            [[r.counts[c] for c in COUNTS] for r in read.values()],
-            columns=list(COUNTS),
-            index=pd.Index(list(read), name="modality"),
-        )
-        self._store = _Store(table, {n: r.block for n, r in read.items()}, ingestion)
+        self._store, presence = read_store(declared, table)
         self._rows: IntArray = np.arange(len(table.index.ids))
-        self._names: tuple[str, ...] = tuple(read)
-        self._presence: BoolArray = np.column_stack([r.presence for r in read.values()])
+        self._names: tuple[str, ...] = tuple(declared)
+        self._presence: BoolArray = presence
         self._presence.flags.writeable = False
         self._validation: BoolArray = table.validation
 
@@ -192,7 +168,7 @@ class MultimodalDataset:
     @property
     def validation(self) -> BoolArray:
         """Which samples estimators use as their inner validation (n_samples,)."""
-        return self._validation
+        return self._validation.copy()
 
     # Presence ---------------------------------------------------------------------------
 
@@ -310,7 +286,14 @@ class MultimodalDataset:
 
     @property
     def ingestion(self) -> pd.DataFrame:
-        """What was counted while reading: one row per modality."""
+        """What was counted while reading all samples of the dataset: one row per modality.
+
+        ``rows`` of the table; of these, left out for the first reason that applies,
+        ``unknown_ids`` (the samples table lacks them), ``after_prediction_time``, ``without_time``
+        and ``declared_absent``; of the cells that stay, ``infinities`` (of events also what is
+        beyond 1e150) and ``missing_values`` (empty cells, with the infinities). An empty cell of
+        wide events was not measured, and is not counted.
+        """
         return self._store.ingestion.loc[list(self._names)].copy()
 
     def fingerprint(self) -> str:
@@ -374,15 +357,8 @@ class MultimodalDataset:
         # A pickled slice (a parallel worker's share) carries its own samples and modalities, not
         # the whole store.
         kept, rows = np.unique(self._rows, return_inverse=True)
-        store = self._store
-        samples, blocks = store.samples, {n: store.blocks[n] for n in self._names}
-        if len(kept) < len(samples.index.ids):
-            samples = samples.take(kept)
-            blocks = {name: block.take(kept) for name, block in blocks.items()}
-            store = _Store(samples, blocks, store.ingestion)
-        elif len(blocks) < len(store.blocks):
-            store = _Store(samples, blocks, store.ingestion)
-        else:
+        store = self._store.take(kept, self._names)
+        if store is self._store:
             return dict(self.__dict__)
         return {**self.__dict__, "_store": store, "_rows": rows.astype(np.intp)}
 
@@ -415,25 +391,3 @@ class MultimodalDataset:
                     f"no modality {name!r}; the dataset has {', '.join(self._names)}."
                     f"{did_you_mean(name, self._names)}"
                 )
-
-
-def _require_known_ids(read: Mapping[str, ReadModality], samples: SampleTable) -> None:
-    rows = sum(r.counts["rows"] for r in read.values())
-    if rows and rows == sum(r.counts["unknown_ids"] for r in read.values()):
-        raise DatasetError(
-            f"no modality knows any of the {len(samples.index.ids):,} samples: none of {rows:,} "
-            f"rows has an id such as {shown(samples.index.ids, 1)}. Check id=."
-        )
-
-
-def _require_one_clock(read: Mapping[str, ReadModality]) -> None:
-    clocks: dict[str, str] = {}
-    for name, modality in read.items():
-        if modality.clock is not None:
-            clocks.setdefault(modality.clock, name)
-    if len(clocks) > 1:
-        said = " and ".join(f"{name!r} in {clock}" for clock, name in clocks.items())
-        raise DatasetError(
-            f"the times of events are given in different ways: modality {said}. Store all in one "
-            "way, since the time since the last event is measured against one reference."
-        )
