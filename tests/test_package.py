@@ -214,3 +214,12 @@ def test_a_shared_name_can_still_be_patched(monkeypatch: pytest.MonkeyPatch) -> 
     assert fw.profile is original
     fw.profile = ModuleType("fusewise.profile")
     assert fw.profile is original
+
+
+def test_the_package_can_be_sent_to_workers() -> None:
+    """A pickled package is the package: functions of a script that use ``fw`` run in parallel."""
+    import pickle
+
+    import fusewise as fw
+
+    assert pickle.loads(pickle.dumps(fw)) is fw

@@ -110,6 +110,11 @@ class _Package(ModuleType):
             return
         super().__setattr__(name, value)
 
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        # joblib pickles the globals of a notebook's function, `fw` among them; plain modules are
+        # known to it by their exact type, which this is not.
+        return import_module, (self.__name__,)
+
 
 sys.modules[__name__].__class__ = _Package
 
