@@ -35,7 +35,14 @@ class Likelihood:
         if n_classes:
             self.onehot = np.eye(n_classes)[target.astype(np.intp)]
         else:
-            self.variance = float(max(np.average((target - np.average(target)) ** 2), 1e-12))
+            # A target that is constant but for rounding has no unit to measure by.
+            variance, rounding = float(np.var(target)), 1e-12 * float(np.abs(target).max())
+            self.variance = variance if variance > rounding**2 else 1.0
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the target; 1 for classes, whose scores have no unit."""
+        return float(np.sqrt(self.variance))
 
     def __call__(self, scores: FloatArray) -> tuple[float, FloatArray]:
         if self.n_classes:
@@ -85,12 +92,14 @@ class PatternCalibration:
         self.centre_ = float(np.log(present.sum(axis=1)).mean())
         size = np.log(present.sum(axis=1)) - self.centre_
         n_outputs, n_patterns = evidence.shape[1], len(self.patterns_)
+        # The shift of an amount is sought in standard deviations: its unit must make no difference.
+        unit = likelihood.spread
 
         def objective(theta: FloatArray) -> tuple[float, FloatArray]:
             shift, slope, growth = theta[:n_outputs], theta[n_outputs], theta[n_outputs + 1]
             deviation = theta[n_outputs + 2 :]
             stretch = slope + growth * size + deviation[codes]
-            value, gradient = likelihood(prior + shift + stretch[:, None] * evidence)
+            value, gradient = likelihood(prior + unit * shift + stretch[:, None] * evidence)
             by_sample = (gradient * evidence).sum(axis=1)
             value += 0.5 * (
                 1e-3 * float(shift @ shift)
@@ -101,7 +110,7 @@ class PatternCalibration:
             slopes = np.bincount(codes, by_sample, minlength=n_patterns)
             return value, np.concatenate(
                 [
-                    gradient.sum(axis=0) + 1e-3 * shift,
+                    unit * gradient.sum(axis=0) + 1e-3 * shift,
                     [by_sample.sum() + (slope - 1) / _SLOPE_SPREAD**2],
                     [(by_sample @ size + growth / _COUNT_SPREAD**2) if self.by_pattern else 0.0],
                     slopes + deviation / _PATTERN_SPREAD**2
@@ -113,7 +122,7 @@ class PatternCalibration:
         start = np.zeros(n_outputs + 2 + n_patterns)
         start[n_outputs] = 1.0
         theta = descend(objective, start)
-        self.shift_ = theta[:n_outputs]
+        self.shift_ = unit * theta[:n_outputs]
         self.slope_, self.growth_ = float(theta[n_outputs]), float(theta[n_outputs + 1])
         self.deviation_ = theta[n_outputs + 2 :]
         return self
