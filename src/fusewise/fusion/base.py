@@ -8,15 +8,20 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.validation import check_is_fitted
 
 from fusewise.data import MultimodalDataset
 from fusewise.exceptions import DatasetError, EmptySampleError, FusewiseWarning, TaskError
+from fusewise.fusion.blocks import fit_encoders
+from fusewise.fusion.encode import FeatureEncoder
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
+
+_KINDS = {"table": "a table", "events": "events"}
 
 
 class FusionEstimator(BaseEstimator):
@@ -27,6 +32,7 @@ class FusionEstimator(BaseEstimator):
     """
 
     modalities_: tuple[str, ...]
+    encoders_: dict[str, FeatureEncoder]
     time_reference_: float | None
 
     def fit(
@@ -45,13 +51,14 @@ class FusionEstimator(BaseEstimator):
         y : array (n_samples,), optional
             ``X.target`` where not given.
         sample_weight : array (n_samples,), optional
+            A sample of weight zero is one that is left out.
 
         Raises
         ------
         DatasetError
             `X` is no dataset, has no target, or too few samples.
         TaskError
-            The target has one class only.
+            The target has gaps, one class only, or is of another task.
         """
         _require_dataset(X, self)
         if y is None:
@@ -66,6 +73,10 @@ class FusionEstimator(BaseEstimator):
         self._check_lengths(X, y, weight)
         # The order of samples must have no effect, so every draw meets them in the same order.
         order = np.argsort(X.ids, kind="stable")
+        if weight is not None:
+            order = order[weight[order] > 0]
+            if len(order) == 0:
+                raise DatasetError(f"{type(self).__name__}.fit: every sample has a weight of zero.")
         usable = order[X.presence[order].any(axis=1)]
         if len(usable) < len(order):
             warnings.warn(
@@ -80,7 +91,8 @@ class FusionEstimator(BaseEstimator):
                 "to learn from."
             )
         names = sorted(X.modalities)
-        present = np.asarray(X.presence[:, [X.modalities.index(n) for n in names]].any(axis=0))
+        columns = [X.modalities.index(n) for n in names]
+        present = np.asarray(X.presence[usable][:, columns].any(axis=0))
         self.declared_ = tuple(names)
         self.modalities_ = tuple(n for n, some in zip(names, present, strict=True) if some)
         X = X.only(*self.modalities_)[usable]
@@ -126,20 +138,34 @@ class FusionEstimator(BaseEstimator):
 
     def _encode_target(self, y: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return class codes (and store ``classes_``), or amounts as floats."""
+        unknown = np.asarray(pd.isna(y))
+        if unknown.any():
+            raise TaskError(
+                f"{type(self).__name__}.fit: {int(unknown.sum()):,} of {len(y):,} samples have no "
+                "target (NaN or None). Leave them out."
+            )
         if not isinstance(self, ClassifierMixin):
             try:
+                if y.dtype.kind not in "biufO" or any(isinstance(v, str) for v in y):
+                    raise ValueError(y.dtype)
                 amounts = y.astype(float)
-            except ValueError as error:
+            except (TypeError, ValueError) as error:
                 raise TaskError(f"{type(self).__name__}.fit: y must hold numbers.") from error
             if not np.isfinite(amounts).all():
-                raise TaskError(f"{type(self).__name__}.fit: y holds NaN or infinity.")
+                raise TaskError(f"{type(self).__name__}.fit: y holds infinity.")
             return amounts
         if y.dtype.kind == "f" and not (np.isfinite(y).all() and np.all(y == np.floor(y))):
             raise TaskError(
-                f"{type(self).__name__}.fit: y holds fractions, NaN or infinity; classes are text "
-                "or whole numbers. Use the regressor for amounts."
+                f"{type(self).__name__}.fit: y holds fractions or infinity; classes are text or "
+                "whole numbers. Use the regressor for amounts."
             )
-        self.classes_, codes = np.unique(y, return_inverse=True)
+        try:
+            self.classes_, codes = np.unique(y, return_inverse=True)
+        except TypeError as error:
+            raise TaskError(
+                f"{type(self).__name__}.fit: y mixes kinds of values, such as text and numbers. "
+                "Write all classes as text."
+            ) from error
         if len(self.classes_) < 2:
             raise TaskError(
                 f"{type(self).__name__}.fit: one class only ({self.classes_.tolist()[0]!r}) among "
@@ -151,6 +177,13 @@ class FusionEstimator(BaseEstimator):
         """Return presence for prediction; raise for samples without a known modality."""
         check_is_fitted(self, "modalities_")
         presence = self.presence(X)
+        for name in self.modalities_:
+            kind = X.kinds[name] if name in X.modalities else self.kinds_[name]
+            if kind != self.kinds_[name]:
+                raise DatasetError(
+                    f"{type(self).__name__}: modality {name!r}: it was "
+                    f"{_KINDS.get(self.kinds_[name], self.kinds_[name])} in training, and now comes as {_KINDS.get(kind, kind)}."
+                )
         empty = ~presence.any(axis=1)
         if empty.any():
             examples = ", ".join(repr(i) for i in X.ids[empty][:3].tolist())
@@ -160,6 +193,28 @@ class FusionEstimator(BaseEstimator):
                 f"{examples}. Leave them out with X[model.answerable(X)]."
             )
         return presence
+
+    def _fit_encoders(self, X: MultimodalDataset) -> MultimodalDataset:
+        """Fit ``encoders_``; return `X` with the modalities that have a feature to learn from."""
+        self.encoders_ = fit_encoders(X, self.time_reference_)
+        bare = [m for m in self.modalities_ if not self.encoders_[m].columns_]
+        if not bare:
+            return X
+        kept = tuple(m for m in self.modalities_ if m not in bare)
+        if not kept:
+            raise DatasetError(
+                f"{type(self).__name__}.fit: no modality has a feature to learn from "
+                f"({', '.join(bare)})."
+            )
+        warnings.warn(
+            f"{type(self).__name__}.fit: {', '.join(bare)} has no feature to learn from and was "
+            "left out.",
+            FusewiseWarning,
+            stacklevel=4,
+        )
+        self.encoders_ = {m: self.encoders_[m] for m in kept}
+        self.modalities_ = kept
+        return X.only(*kept)
 
     def _check_lengths(
         self, X: MultimodalDataset, y: npt.NDArray[Any], weight: FloatArray | None
@@ -193,7 +248,7 @@ class FusionClassifierMixin(ClassifierMixin):
         sample_weight: npt.ArrayLike | None = None,
     ) -> float:
         """Return the accuracy on `X`; the truth is ``X.target`` where `y` is not given."""
-        truth = X.target if y is None else y
+        truth = _truth(X, y, self)
         return float(accuracy_score(truth, self.predict(X), sample_weight=sample_weight))
 
 
@@ -207,8 +262,19 @@ class FusionRegressorMixin(RegressorMixin):
         sample_weight: npt.ArrayLike | None = None,
     ) -> float:
         """Return R2 on `X`; the truth is ``X.target`` where `y` is not given."""
-        truth = X.target if y is None else y
+        truth = _truth(X, y, self)
         return float(r2_score(truth, self.predict(X), sample_weight=sample_weight))
+
+
+def _truth(X: MultimodalDataset, y: Any, estimator: Any) -> Any:
+    _require_dataset(X, estimator)
+    truth = X.target if y is None else y
+    if truth is None:
+        raise DatasetError(
+            f"{type(estimator).__name__}.score: the dataset has no target. Give y, or name the "
+            "dataset's target=."
+        )
+    return truth
 
 
 def _require_dataset(X: Any, estimator: Any) -> None:

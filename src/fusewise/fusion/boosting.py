@@ -21,7 +21,8 @@ class _BoostedTrees(BaseEstimator):
     """LightGBM with small steps, column subsampling and early stopping on an inner part.
 
     The number of trees is where the loss of the inner validation part is lowest; the model is then
-    fitted again with that number on all rows. NaN is a value that trees know. One thread, so that the same seed gives the same bits.
+    fitted again with that number on all rows. NaN is a value that trees know. One thread, so that
+    the same seed gives the same bits.
 
     Parameters
     ----------
@@ -184,7 +185,7 @@ class _BoostedTrees(BaseEstimator):
         return flags
 
     def _usable(self, y: npt.NDArray[Any], validation: BoolArray) -> bool:
-        if not validation.any() or validation.all():
+        if not validation.any() or (~validation).sum() < 2:
             return False
         if not self._is_classifier():
             return True
@@ -240,7 +241,10 @@ class BoostedTreesRegressor(RegressorMixin, _BoostedTrees):
         return LGBMRegressor
 
     def _encode(self, y: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return np.asarray(y, dtype=float)
+        # LightGBM keeps targets in single precision: far from zero their differences would go.
+        amounts = np.asarray(y, dtype=float)
+        self.centre_ = float(amounts.mean())
+        return amounts - self.centre_
 
     def predict(self, X: FloatArray) -> FloatArray:
         """Return the expected amount (n_samples,)."""
@@ -248,4 +252,4 @@ class BoostedTreesRegressor(RegressorMixin, _BoostedTrees):
         total = np.zeros(len(X))
         for model, trees in self.models_:
             total += model.booster_.predict(X, num_iteration=trees, num_threads=1)
-        return total / len(self.models_)
+        return self.centre_ + total / len(self.models_)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import clone
-from sklearn.utils import get_tags
+from sklearn.base import ClassifierMixin
 from threadpoolctl import threadpool_limits
 
 from fusewise.data import Deployment, MultimodalDataset, inner_validation
@@ -18,8 +16,9 @@ from fusewise.fusion.base import (
     FusionEstimator,
     FusionRegressorMixin,
 )
-from fusewise.fusion.blocks import encode, fit_encoders
+from fusewise.fusion.blocks import encode
 from fusewise.fusion.boosting import BoostedTreesClassifier, BoostedTreesRegressor
+from fusewise.fusion.brought import copy_of, fit_brought, knows_nan
 from fusewise.fusion.masking import Masking, plan_removals
 
 BoolArray = npt.NDArray[np.bool_]
@@ -99,7 +98,7 @@ class _EarlyFusion(FusionEstimator):
                 "does not accept. Use absent='nan' or 'impute'."
             )
         draw_seed, model_seed, inner_seed = np.random.SeedSequence(self.random_state).spawn(3)
-        self.encoders_ = fit_encoders(X, self.time_reference_)
+        X = self._fit_encoders(X)
         self.n_features_ = {m: len(self.encoders_[m].columns_) for m in self.modalities_}
         blocks = self._blocks(X)
         self._fit_scaling(blocks)
@@ -112,29 +111,24 @@ class _EarlyFusion(FusionEstimator):
             presence = np.vstack([presence, *masked])
         matrix = self._join(blocks, presence, rows)
         seed = int(model_seed.generate_state(1)[0] >> 1)
-        model = self._default(seed) if self.estimator is None else clone(self.estimator)
-        if model.get_params().get("random_state", seed) is None:
-            model.set_params(random_state=seed)
-        extra: dict[str, Any] = {}
+        who = type(self).__name__
+        given = self._default(seed) if self.estimator is None else self.estimator
+        model = copy_of(given, who, seed)
         if isinstance(model, BoostedTreesClassifier | BoostedTreesRegressor):
             # Copies of one sample must not stand on both sides of the stopping rule.
             held = inner_validation(X, random_state=int(inner_seed.generate_state(1)[0]), y=y)
-            extra = {"validation": held[rows]}
-        elif not self._knows_nan(model) and np.isnan(matrix).any():
+            with threadpool_limits(1):
+                self.model_ = model.fit(matrix, y[rows], weight[rows], validation=held[rows])
+            return
+        if not knows_nan(model) and np.isnan(matrix).any():
             raise DatasetError(
                 f"{type(self).__name__}: {type(model).__name__} does not take NaN, but there are "
                 "absent modalities or empty cells. Use absent='impute', put an imputer before it "
                 "in a Pipeline, or leave estimator= to the default."
             )
-        weights = weight[rows]
-        if (weights != 1).any() or isinstance(model, BoostedTreesClassifier):
-            extra["sample_weight"] = weights
-            if "sample_weight" not in inspect.signature(model.fit).parameters:
-                raise DatasetError(
-                    f"{type(self).__name__}: {type(model).__name__} takes no sample_weight."
-                )
+        n_classes = len(self.classes_) if isinstance(self, ClassifierMixin) else 0
         with threadpool_limits(1):
-            self.model_ = model.fit(matrix, y[rows], **extra)
+            self.model_ = fit_brought(model, who, matrix, y[rows], weight[rows], n_classes)
 
     def _blocks(self, X: MultimodalDataset) -> dict[str, FloatArray]:
         return {
@@ -200,10 +194,6 @@ class _EarlyFusion(FusionEstimator):
             masking.draw(presence, epoch, np.random.default_rng(child), plan=plan)
             for epoch, child in enumerate(seed.spawn(masking.copies))
         ]
-
-    @staticmethod
-    def _knows_nan(model: Any) -> bool:
-        return bool(get_tags(model).input_tags.allow_nan)
 
 
 class EarlyFusionClassifier(FusionClassifierMixin, _EarlyFusion):  # noqa: D101 - the parameters are written once

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import clone
-from sklearn.utils import get_tags
 from threadpoolctl import threadpool_limits
 
 from fusewise.exceptions import DatasetError
 from fusewise.fusion.boosting import BoostedTreesClassifier, BoostedTreesRegressor
+from fusewise.fusion.brought import copy_of, fit_brought, knows_nan
 from fusewise.fusion.linear import LinearClassifier, LinearRegressor
 
 BoolArray = npt.NDArray[np.bool_]
@@ -134,10 +133,8 @@ def predict_expert(expert: FittedExpert, values: FloatArray, n_classes: int) -> 
 
 def _candidates(task: ExpertTask) -> dict[str, Any]:
     if task.estimator is not None:
-        model = clone(task.estimator)
-        if model.get_params().get("random_state", task.seed) is None:
-            model.set_params(random_state=task.seed)
-        if np.isnan(task.values).any() and not get_tags(model).input_tags.allow_nan:
+        model = copy_of(task.estimator, f"expert {task.name!r}", task.seed)
+        if np.isnan(task.values).any() and not knows_nan(model):
             raise DatasetError(
                 f"expert {task.name!r}: {type(model).__name__} does not take NaN, but its modality "
                 "has empty cells. Put an imputer before it in a Pipeline."
@@ -189,11 +186,7 @@ def _final_fit(task: ExpertTask, kind: str, candidate: Any, label: str, trees: l
 def _fit_given(
     task: ExpertTask, model: Any, X: FloatArray, y: npt.NDArray[Any], weight: FloatArray
 ) -> Any:
-    if (weight == 1).all():
-        return model.fit(X, y)
-    if "sample_weight" not in inspect.signature(model.fit).parameters:
-        raise DatasetError(f"expert {task.name!r}: {type(model).__name__} takes no sample_weight.")
-    return model.fit(X, y, sample_weight=weight)
+    return fit_brought(model, f"expert {task.name!r}", X, y, weight, task.n_classes)
 
 
 def _teaches(task: ExpertTask, train: BoolArray) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,7 +21,7 @@ from fusewise.fusion.base import (
     FusionEstimator,
     FusionRegressorMixin,
 )
-from fusewise.fusion.blocks import Block, encode, fit_encoders
+from fusewise.fusion.blocks import Block, encode
 from fusewise.fusion.choose import OutOfFold, fit_combiner
 from fusewise.fusion.combine import COMBINERS, check_combiner
 from fusewise.fusion.experts import (
@@ -125,8 +126,8 @@ class _LateFusion(FusionEstimator):
                 f"{self.calibration!r}."
             )
         seeds = np.random.SeedSequence(self.random_state).spawn(4)
-        self.members_ = self._members(X)
-        self.encoders_ = fit_encoders(X, self.time_reference_)
+        X = self._fit_encoders(X)
+        self.members_ = self._members()
         fold, stop = self._folds(X, y, seeds[:2])
         tasks, rows = self._tasks(X, y, weight, fold, stop, seeds[2])
         fitted = Parallel(n_jobs=self.n_jobs)(delayed(fit_expert)(task) for task in tasks)
@@ -141,20 +142,35 @@ class _LateFusion(FusionEstimator):
         self.experts_ = {n: _without_rows(e) for n, e in zip(names, fitted, strict=True)}
         self._fit_combiner(X, y, weight, fold, outputs, present, seeds[3])
 
-    def _members(self, X: MultimodalDataset) -> dict[str, tuple[str, ...]]:
+    def _members(self) -> dict[str, tuple[str, ...]]:
+        who = type(self).__name__
+        if self.groups is not None and not isinstance(self.groups, Mapping):
+            raise DatasetError(
+                f"{who}: groups must be a dict of lists of modalities, got "
+                f"{type(self.groups).__name__}."
+            )
+        for name, given in (self.groups or {}).items():
+            if isinstance(given, str):
+                raise DatasetError(
+                    f"{who}: group {name!r} must be a list of modalities, got {given!r}."
+                )
         groups = {str(k): tuple(v) for k, v in (self.groups or {}).items()}
         grouped = [m for members in groups.values() for m in members]
         for name in grouped:
-            if name not in X.modalities and name not in self.modalities_:
-                # A modality that no training sample has cannot join; an unknown one is a mistake.
-                warned = did_you_mean(name, self.modalities_)
-                if warned:
-                    raise UnknownModalityError(
-                        f"{type(self).__name__}: groups name {name!r}, which training does not "
-                        f"have.{warned}"
-                    )
+            # A modality that no training sample has cannot join; an unknown one is a mistake.
+            if name not in self.declared_:
+                raise UnknownModalityError(
+                    f"{who}: groups name {name!r}, which training does not have."
+                    f"{did_you_mean(name, self.declared_)}"
+                )
         if len(set(grouped)) < len(grouped):
-            raise DatasetError(f"{type(self).__name__}: a modality stands in two groups.")
+            raise DatasetError(f"{who}: a modality stands in two groups.")
+        for name in groups:
+            if name in self.declared_ and name not in grouped:
+                raise DatasetError(
+                    f"{who}: the group {name!r} has the name of a modality that is not in a group. "
+                    "Give it another."
+                )
         members = {
             name: tuple(sorted(m for m in ms if m in self.modalities_))
             for name, ms in groups.items()
@@ -166,20 +182,26 @@ class _LateFusion(FusionEstimator):
         self, X: MultimodalDataset, y: npt.NDArray[Any], seeds: list[np.random.SeedSequence]
     ) -> tuple[IntArray, BoolArray]:
         """Return fold numbers (-1: flagged as validation) and the rows that stop boosting early."""
+        if not isinstance(self.n_folds, numbers.Integral) or self.n_folds < 2:
+            raise DatasetError(
+                f"{type(self).__name__}: n_folds must be a whole number of at least 2, got "
+                f"{self.n_folds!r}."
+            )
         first, second = (int(s.generate_state(1)[0]) for s in seeds)
         flagged = X.validation
         if flagged.all():
             flagged = np.zeros(len(X), dtype=bool)
         fold = np.full(len(X), -1, dtype=np.intp)
         rest = np.flatnonzero(~flagged)
-        n_splits = min(self.n_folds, len(rest) if X.cluster is None else _n_units(X, rest))
+        unit = _units(X)
+        n_splits = min(int(self.n_folds), len(np.unique(unit[rest])))
         if n_splits < 2:
             raise DatasetError(
                 f"{type(self).__name__}.fit: cross-fitting needs at least two independent "
                 f"samples, got {n_splits}."
             )
         fold[rest] = folds(X[rest], n_splits, first, y=y[rest])
-        n_stop = min(7, len(X) if X.cluster is None else _n_units(X, np.arange(len(X))))
+        n_stop = min(7, len(np.unique(unit)))
         return fold, np.asarray(folds(X, n_stop, second, y=y) == 0)
 
     def _tasks(
@@ -243,8 +265,14 @@ class _LateFusion(FusionEstimator):
                 )
             return {}
         if isinstance(self.experts, Mapping):
-            known = [*self.members_, *self.modalities_]
+            known = [*self.members_, *self.declared_]
+            groups = {m: name for name, ms in self.members_.items() for m in ms if name != m}
             for name in self.experts:
+                if name in groups and name not in self.members_:
+                    raise DatasetError(
+                        f"{type(self).__name__}: experts name {name!r}, but {name!r} is in the "
+                        f"group {groups[name]!r}. Give the group an expert."
+                    )
                 if name not in known:
                     raise UnknownModalityError(
                         f"{type(self).__name__}: experts name {name!r}, which training does not "
@@ -374,9 +402,10 @@ def _aligned(block: Block, positions: IntArray) -> FloatArray:
     return full
 
 
-def _n_units(X: MultimodalDataset, rows: IntArray) -> int:
-    cluster = X.cluster
-    return len(rows) if cluster is None else len(np.unique(cluster[rows].astype(str)))
+def _units(X: MultimodalDataset) -> IntArray:
+    """Number what is independent: clusters, else samples (a bootstrap repeats them)."""
+    names = X.ids if X.cluster is None else X.cluster
+    return np.unique(names.astype(str), return_inverse=True)[1].ravel()
 
 
 def _without_rows(expert: FittedExpert) -> FittedExpert:
