@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 from fusewise.data import MultimodalDataset
 from fusewise.exceptions import DatasetError, EmptySampleError, TaskError, UnknownModalityError
 from fusewise.fusion import LateFusionClassifier, LateFusionRegressor
+from fusewise.fusion.choose import fit_combiner
 from fusewise.simulate import make_cohort
 from tests.fusion.cohorts import small_dataset
 
@@ -180,3 +181,36 @@ def test_without_a_target_y_must_be_given(data):
         LateFusionClassifier().fit(bare)
     model = LateFusionClassifier().fit(bare, data.target)
     assert (model.predict(bare) == data.target).mean() > 0.95
+
+
+def test_samples_of_a_cluster_are_no_independent_evidence_for_a_combiner(data, monkeypatch):
+    """The table that a combiner is chosen on numbers clusters, and a bootstrap's samples once."""
+    import fusewise.fusion.late as module
+
+    tables = []
+
+    def keep(table, *rest):
+        tables.append(table)
+        return fit_combiner(table, *rest)
+
+    monkeypatch.setattr(module, "fit_combiner", keep)
+    late = LateFusionClassifier(experts=RandomForestClassifier(n_estimators=3), n_folds=2)
+    kept = data[data.presence.any(axis=1)]
+    late.fit(kept)
+    assert len(np.unique(tables[-1].sample)) == len(np.unique(kept.cluster))
+
+
+def test_a_combiner_learns_where_only_validation_rows_look_like_deployment():
+    """Weights of zero on every sample of the folds are none; the fit goes on."""
+    n = 80
+    rng = np.random.default_rng(0)
+    samples = pd.DataFrame({"id": np.arange(n), "y": np.arange(n) % 2})
+    flagged = np.arange(n) < 20
+    table = pd.DataFrame({"id": np.arange(n), "x": rng.normal(size=n)})
+    ds = MultimodalDataset(
+        {"a": table, "b": table[~flagged]}, samples=samples, id="id", target="y", task="binary"
+    ).with_validation(flagged)
+    late = LateFusionClassifier(
+        experts=RandomForestClassifier(n_estimators=3), deployment={"patterns": {"a": 1}}
+    )
+    assert np.isfinite(late.fit(ds).predict_proba(ds)).all()

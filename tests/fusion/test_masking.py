@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 from fusewise.data import Deployment
 from fusewise.exceptions import FusewiseWarning, MaskingError
 from fusewise.fusion import Masking, plan_removals
+from fusewise.fusion.mixture import mixture_weights
 
 presences = hnp.arrays(bool, st.tuples(st.integers(1, 40), st.integers(1, 5)))
 
@@ -108,3 +109,37 @@ def test_deployment_masking_needs_a_deployment():
     """Without availability of the deployment there is nothing to match."""
     with pytest.raises(MaskingError, match="needs the deployment's availability"):
         plan_removals(np.ones((3, 1), bool), ["a"], Deployment())
+
+
+def test_a_deployment_of_unknown_modalities_only_is_refused():
+    """Where the deployment has no modality that training has, no removal leads there."""
+    deployment = Deployment.of({"patterns": {"c": 1}})
+    with pytest.raises(MaskingError, match="none of the modalities that training has"):
+        plan_removals(np.ones((5, 2), bool), ["a", "b"], deployment, ["a", "b", "c"])
+
+
+def test_requests_that_no_model_can_answer_are_no_shortfall():
+    """Requests with unknown modalities only are left out, the others count in full."""
+    presence = np.ones((100, 2), dtype=bool)
+    deployment = Deployment.of({"patterns": {"c": 2, "a": 1, "a+b": 1}})
+    plan = plan_removals(presence, ["a", "b"], deployment, ["a", "b", "c"])
+    assert plan.shortfall == pytest.approx(0, abs=1e-9)
+
+
+def test_weights_of_masked_copies_follow_what_is_shown_of_them():
+    """A copy counts as often as its reduced pattern occurs, whatever the sample had by nature."""
+    shown = np.array([[1, 1]] * 4 + [[1, 0]] * 3 + [[0, 1]], dtype=bool)
+    weights = mixture_weights(shown, ["a", "b"], ["a", "b"], {"patterns": {"a": 0.5, "b": 0.5}})
+    np.testing.assert_allclose(weights, [0] * 4 + [8 / 6] * 3 + [4])
+    with pytest.warns(FusewiseWarning, match="never occur in deployment"):
+        even = mixture_weights(shown[:4], ["a", "b"], ["a", "b"], {"patterns": {"a": 1}})
+    assert (even == 1).all()
+
+
+@pytest.mark.parametrize(
+    "masking", [Masking("uniform", rate="0.5"), Masking("uniform", copies=2.5)]
+)
+def test_settings_of_masking_are_numbers(masking):
+    """Text for a rate and a fraction of a copy are refused."""
+    with pytest.raises(MaskingError, match="must"):
+        Masking.of(masking)

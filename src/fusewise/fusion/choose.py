@@ -23,7 +23,8 @@ class OutOfFold:
 
     ``outputs`` (n, n_experts, k), ``present`` (n, n_experts), ``sample``, ``fold``, ``target`` and
     ``weight`` (n,), the experts' ``priors`` (n_experts, k) and the ``prior`` (k,) of all training
-    samples. Masked copies of a sample are rows of their own with the same ``sample``.
+    samples. ``sample`` numbers what is independent: masked copies of a sample, its repeats in a
+    bootstrap, and samples of one cluster are rows of their own with the same number.
     """
 
     outputs: FloatArray
@@ -74,8 +75,8 @@ def choose_combiner(
 ) -> tuple[str, dict[str, float]]:
     """Return the mean unless another beats it by one standard error of the paired difference.
 
-    The most likely reason for a small gain is chance, and the mean has nothing to overfit. Copies
-    of one sample count as one.
+    The most likely reason for a small gain is chance, and the mean has nothing to overfit. Rows of
+    one sample or cluster count as one.
     """
     means = {n: float(np.average(losses[n], weights=weight)) for n in names}
     _, codes = np.unique(sample, return_inverse=True)

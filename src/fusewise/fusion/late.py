@@ -302,17 +302,21 @@ class _LateFusion(FusionEstimator):
         seed: np.random.SeedSequence,
     ) -> None:
         usable = np.flatnonzero((fold >= 0) & present.any(axis=1))
-        rows, shown = self._rows_for_combiner(X, usable, present, seed)
-        weight = weight * mixture_weights(X, self.declared_, self.deployment)
+        rows, shown, masked = self._rows_for_combiner(X, usable, present, seed)
+        mixture = mixture_weights(X.presence, X.modalities, self.declared_, self.deployment)
+        if masked is None:
+            each = mixture[rows] if mixture[rows].any() else np.ones(len(rows))
+        else:
+            each = mixture_weights(masked, self.modalities_, self.declared_, self.deployment)
         table = OutOfFold(
             outputs=outputs[rows],
             present=shown,
-            sample=rows,
+            sample=_units(X)[rows],
             fold=fold[rows],
             target=y[rows],
-            weight=weight[rows],
+            weight=weight[rows] * each,
             priors=np.array([e.prior for e in self.experts_.values()]),
-            prior=mean_target(y, weight, self._n_classes),
+            prior=mean_target(y, weight * mixture, self._n_classes),
             n_classes=self._n_classes,
         )
         names = COMBINERS if self.combiner == "auto" else (self.combiner,)
@@ -325,22 +329,26 @@ class _LateFusion(FusionEstimator):
         usable: IntArray,
         present: BoolArray,
         seed: np.random.SeedSequence,
-    ) -> tuple[IntArray, BoolArray]:
-        """Return rows with out-of-fold predictions, and which experts the combiner sees."""
+    ) -> tuple[IntArray, BoolArray, BoolArray | None]:
+        """Return rows with out-of-fold predictions, and which experts the combiner sees.
+
+        With masking also which modalities it sees, the samples themselves before their copies.
+        """
         masking = Masking.of(self.masking)
         if masking is None:
-            return usable, present[usable]
+            return usable, present[usable], None
         natural = self.presence(X)[usable]
         plan = None
         if masking.schedule == "deployment":
             plan = plan_removals(
                 natural, self.modalities_, Deployment.of(self.deployment), self.declared_
             )
-        shown = [present[usable]]
+        shown, modalities = [present[usable]], [natural]
         for epoch, child in enumerate(seed.spawn(masking.copies)):
             masked = masking.draw(natural, epoch, np.random.default_rng(child), plan=plan)
+            modalities.append(masked)
             shown.append(present[usable] & self._expert_presence(masked))
-        return np.tile(usable, len(shown)), np.vstack(shown)
+        return np.tile(usable, len(shown)), np.vstack(shown), np.vstack(modalities)
 
     def _expert_presence(self, presence: BoolArray) -> BoolArray:
         columns = [

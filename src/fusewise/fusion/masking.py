@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numbers
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -70,10 +72,12 @@ class Masking:
             raise MaskingError(
                 f"masking: schedule must be one of {', '.join(SCHEDULES)}, got {self.schedule!r}."
             )
-        if not 0 < self.rate < 1:
+        if not isinstance(self.rate, numbers.Real) or not 0 < self.rate < 1:
             raise MaskingError(f"masking: rate must lie between 0 and 1, got {self.rate!r}.")
-        if self.copies < 1:
-            raise MaskingError(f"masking: copies must be at least 1, got {self.copies!r}.")
+        if not isinstance(self.copies, numbers.Integral) or self.copies < 1:
+            raise MaskingError(
+                f"masking: copies must be at least 1 and a whole number, got {self.copies!r}."
+            )
 
     def rate_at(self, epoch: int, n_epochs: int) -> float:
         """Return the removal probability in one epoch of `n_epochs`."""
@@ -148,10 +152,23 @@ def plan_removals(
     this is the removal with probability ``1 - q / p``. Where the deployment has more of a modality
     than training, it cannot be simulated; the plan then comes as near as removing can, and warns.
     `declared` names the modalities that the deployment may speak of, where some of them are in no
-    training sample.
-    """
-    import warnings
+    training sample; requests that hold only such ones are left out.
 
+    Parameters
+    ----------
+    presence : bool array (n_samples, n_modalities)
+        Natural presence in training.
+    modalities : sequence of str
+        Its columns.
+    deployment : Deployment
+    declared : sequence of str, optional
+        `modalities` where not given.
+
+    Raises
+    ------
+    MaskingError
+        The deployment's availability is unknown, or shares no modality with training.
+    """
     known = modalities if declared is None or deployment.source == "training" else declared
     weights = deployment.pattern_weights(known, presence)
     if weights is None:
@@ -163,7 +180,15 @@ def plan_removals(
     filled = np.asarray(distinct.any(axis=1))
     share = np.bincount(codes, minlength=len(distinct)).astype(float)[filled]
     sources, share = distinct[filled], share / share.sum()
+    # Requests with unknown modalities only cannot be answered, so there is nothing to train for.
     weights = {p: w for p, w in weights.items() if p & frozenset(modalities)}
+    answered = sum(weights.values())
+    if answered <= 0:
+        raise MaskingError(
+            f"masking: the deployment has none of the modalities that training has "
+            f"({', '.join(modalities)})."
+        )
+    weights = {p: w / answered for p, w in weights.items()}
     wanted = np.array([[m in pattern for m in modalities] for pattern in weights], dtype=bool)
     # A sample whose pattern has no subset in the deployment keeps what both have in common, or
     # stays as it is: it must not be emptied.
