@@ -11,7 +11,12 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.preprocessing import OneHotEncoder
 
-from fusewise.exceptions import ColumnNotFoundError, FusewiseWarning, did_you_mean
+from fusewise.exceptions import (
+    ColumnNotFoundError,
+    DatasetError,
+    FusewiseWarning,
+    did_you_mean,
+)
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -75,10 +80,27 @@ class FeatureEncoder:
         absent = [c for c in (*self.numbers_, *self.words_) if c not in frame.columns]
         if absent:
             frame = self._complete(frame, absent)
+        self._check_types(frame)
         numbers = frame[self.numbers_].to_numpy(dtype=float)
         if not self.words_:
             return numbers
         return np.hstack([numbers, self.levels_.transform(_filled(frame, self.words_))])
+
+    def _check_types(self, frame: pd.DataFrame) -> None:
+        """Raise where a column came as numbers that was fitted as categories, or the reverse."""
+        for columns, fitted, came in (
+            (self.numbers_, "numbers", "text"),
+            (self.words_, "text", "numbers"),
+        ):
+            for column in columns:
+                is_text = frame[column].dtype == object
+                present = frame[column].dropna()
+                if len(present) and is_text != (fitted == "text"):
+                    raise DatasetError(
+                        f"modality {self.name!r}, column {column!r}: it was fitted as {fitted} and "
+                        f"came as {came} (e.g. {present.tolist()[0]!r}). Give it the type that it "
+                        "had in training."
+                    )
 
     def _complete(self, frame: pd.DataFrame, absent: Sequence[str]) -> pd.DataFrame:
         if self.kind != "events":
