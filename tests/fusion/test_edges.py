@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.svm import SVC
 
@@ -227,3 +228,39 @@ def test_amounts_may_have_any_unit():
     plain = early.fit(ds, y).predict(ds)
     moved = early.fit(ds, y + 1e9).predict(ds) - 1e9
     np.testing.assert_allclose(moved, plain, atol=1e-4)
+
+
+@pytest.mark.parametrize("combiner", ["mean", "weighted", "log_pool"])
+def test_an_expert_has_no_say_on_a_class_that_it_never_met(combiner):
+    """Where no sample of a class has a modality, its expert leaves that class at its share."""
+    rng = np.random.default_rng(0)
+    y = np.arange(240) % 3
+    samples = pd.DataFrame({"id": np.arange(240), "y": y})
+    telling = pd.DataFrame({"id": np.arange(240), "x": (y == 2) * 3.0 + rng.normal(size=240)})
+    noise = pd.DataFrame({"id": np.arange(240), "z": rng.normal(size=240)})
+    ds = MultimodalDataset(
+        {"a": telling, "b": noise[y != 2]}, samples=samples, id="id", target="y", task="multiclass"
+    )
+    logistic = LogisticRegression()
+    model = LateFusionClassifier(experts=logistic, combiner=combiner, calibration="none").fit(ds)
+    only = ds.only("b")
+    got = model.predict_proba(only[only.presence.any(axis=1)])
+    np.testing.assert_allclose(got[:, 2], 1 / 3, atol=0.01)
+    assert got[:, 0].mean() == pytest.approx(1 / 3, abs=0.03)
+
+
+def test_a_failed_fit_leaves_no_half_of_a_model():
+    """After a fit that fails there is no model, be it the first fit or another one."""
+    ds = dataset()
+    for model in (LATE.fit(ds), EarlyFusionClassifier()):
+        with pytest.raises(TaskError):
+            model.fit(ds, np.zeros(60))
+        with pytest.raises(NotFittedError):
+            model.predict(ds)
+
+
+def test_weights_that_are_no_numbers_are_refused():
+    """Text for weights is named, as negative ones are."""
+    for bad in (["a"] * 60, [-1.0] * 60, [1.0] * 59):
+        with pytest.raises(DatasetError, match="sample_weight must hold 60 finite numbers"):
+            LATE.fit(dataset(), sample_weight=bad)

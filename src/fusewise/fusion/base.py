@@ -60,6 +60,7 @@ class FusionEstimator(BaseEstimator):
         TaskError
             The target has gaps, one class only, or is of another task.
         """
+        self._forget()
         _require_dataset(X, self)
         if y is None:
             y = X.target
@@ -69,8 +70,7 @@ class FusionEstimator(BaseEstimator):
                     "dataset's target=."
                 )
         y = np.asarray(y)
-        weight = None if sample_weight is None else np.asarray(sample_weight, dtype=float)
-        self._check_lengths(X, y, weight)
+        weight = self._check_lengths(X, y, sample_weight)
         # The order of samples must have no effect, so every draw meets them in the same order.
         order = np.argsort(X.ids, kind="stable")
         if weight is not None:
@@ -98,12 +98,18 @@ class FusionEstimator(BaseEstimator):
         X = X.only(*self.modalities_)[usable]
         self.kinds_ = {name: X.kinds[name] for name in self.modalities_}
         self.time_reference_ = X.time_reference()
-        self._fit(
-            X,
-            self._encode_target(y[usable]),
-            np.ones(len(usable)) if weight is None else weight[usable],
-        )
+        weight = np.ones(len(usable)) if weight is None else weight[usable]
+        try:
+            self._fit(X, self._encode_target(y[usable]), weight)
+        except BaseException:
+            # Half a model would predict, or fail with a riddle.
+            self._forget()
+            raise
         return self
+
+    def _forget(self) -> None:
+        for name in [n for n in vars(self) if n.endswith("_")]:
+            delattr(self, name)
 
     def answerable(self, X: MultimodalDataset) -> BoolArray:
         """Return which samples (n_samples,) have at least one modality that the model knows.
@@ -217,19 +223,24 @@ class FusionEstimator(BaseEstimator):
         return X.only(*kept)
 
     def _check_lengths(
-        self, X: MultimodalDataset, y: npt.NDArray[Any], weight: FloatArray | None
-    ) -> None:
+        self, X: MultimodalDataset, y: npt.NDArray[Any], sample_weight: npt.ArrayLike | None
+    ) -> FloatArray | None:
         if y.shape != (len(X),):
             raise DatasetError(
                 f"{type(self).__name__}.fit: y must have shape ({len(X)},), got {y.shape}."
             )
-        if weight is None:
-            return
+        if sample_weight is None:
+            return None
+        try:
+            weight = np.asarray(sample_weight, dtype=float)
+        except (TypeError, ValueError):
+            weight = np.array(np.nan)
         if weight.shape != (len(X),) or not np.isfinite(weight).all() or (weight < 0).any():
             raise DatasetError(
                 f"{type(self).__name__}.fit: sample_weight must hold {len(X)} finite numbers that "
                 "are not negative."
             )
+        return weight
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -33,7 +33,8 @@ class ExpertTask:
     """What one worker needs to fit an expert: rows of the samples that have its modalities.
 
     ``fold`` is -1 for rows flagged as validation: never held out, used to stop boosting early.
-    ``stop`` flags rows that stop boosting early where no row is flagged.
+    ``stop`` flags rows that stop boosting early where no row is flagged. ``shares`` is the mean
+    target (k,) of all training samples, also those that lack the modalities.
     """
 
     name: str
@@ -43,6 +44,7 @@ class ExpertTask:
     fold: IntArray
     stop: BoolArray
     n_classes: int
+    shares: FloatArray
     scale: str
     estimator: Any
     seed: int
@@ -72,7 +74,7 @@ def fit_expert(task: ExpertTask) -> FittedExpert:
 
 
 def _fit_expert(task: ExpertTask) -> FittedExpert:
-    prior = mean_target(task.target, task.weight, task.n_classes)
+    prior = _prior(task)
     candidates = _candidates(task)
     n_rows, width = len(task.target), max(1, task.n_classes)
     predicted = {label: np.tile(prior, (n_rows, 1)) for label in _labels(candidates)}
@@ -92,7 +94,7 @@ def _fit_expert(task: ExpertTask) -> FittedExpert:
             if kind == "boosting":
                 trees.append(models[0].n_iter_)
             for label, model in zip(labels, models, strict=True):
-                predicted[label][held] = _predict(model, task.values[held], task.n_classes)
+                predicted[label][held] = _predict(model, task.values[held], prior, task.n_classes)
                 followed[label] += 1
         _drop_hopeless(task, predicted, held, alive)
     folds = max(followed.values())
@@ -128,7 +130,7 @@ def sample_losses(predicted: FloatArray, target: npt.NDArray[Any], n_classes: in
 def predict_expert(expert: FittedExpert, values: FloatArray, n_classes: int) -> FloatArray:
     """Return probabilities (n_rows, n_classes), or amounts (n_rows, 1)."""
     with threadpool_limits(1):
-        return _predict(expert.model, values, n_classes)
+        return _predict(expert.model, values, expert.prior, n_classes)
 
 
 def _candidates(task: ExpertTask) -> dict[str, Any]:
@@ -195,19 +197,34 @@ def _teaches(task: ExpertTask, train: BoolArray) -> bool:
     return int(train.sum()) > 1
 
 
-def _predict(model: Any, values: FloatArray, n_classes: int) -> FloatArray:
+def _prior(task: ExpertTask) -> FloatArray:
+    prior = mean_target(task.target, task.weight, task.n_classes)
+    if task.n_classes:
+        known = np.unique(task.target)
+        prior = _completed(prior[None, known] / prior[known].sum(), known, task.shares)[0]
+    return prior
+
+
+def _completed(proba: FloatArray, known: IntArray, shares: FloatArray) -> FloatArray:
+    """Spread probabilities of the `known` classes to all of them.
+
+    A class that an expert never met keeps its share: that no sample of it has the modality is a
+    fact of presence, which is no feature.
+    """
+    if len(known) == len(shares):
+        return proba
+    full = np.tile(shares, (len(proba), 1))
+    full[:, known] = proba * shares[known].sum()
+    return np.asarray(full / full.sum(axis=1, keepdims=True))
+
+
+def _predict(model: Any, values: FloatArray, prior: FloatArray, n_classes: int) -> FloatArray:
     if len(values) == 0:
         return np.zeros((0, max(1, n_classes)))
     if n_classes == 0:
         return np.asarray(model.predict(values), dtype=float).reshape(-1, 1)
     proba = np.asarray(model.predict_proba(values), dtype=float)
-    known = np.asarray(model.classes_, dtype=np.intp)
-    if len(known) == n_classes:
-        return proba
-    # A class that no training sample of this modality has is improbable, not impossible.
-    full = np.full((len(values), n_classes), _EPS)
-    full[:, known] = proba
-    return np.asarray(full / full.sum(axis=1, keepdims=True))
+    return _completed(proba, np.asarray(model.classes_, dtype=np.intp), prior)
 
 
 def mean_target(target: npt.NDArray[Any], weight: FloatArray, n_classes: int) -> FloatArray:

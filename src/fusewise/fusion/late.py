@@ -214,6 +214,7 @@ class _LateFusion(FusionEstimator):
         seed: np.random.SeedSequence,
     ) -> tuple[list[ExpertTask], dict[str, IntArray]]:
         given = self._given_experts()
+        shares = mean_target(y, weight, self._n_classes)
         tasks, rows, unteachable = [], {}, []
         for (name, members), child in zip(
             self.members_.items(), seed.spawn(len(self.members_)), strict=True
@@ -235,6 +236,7 @@ class _LateFusion(FusionEstimator):
                     fold=fold[positions],
                     stop=stop[positions],
                     n_classes=self._n_classes,
+                    shares=shares,
                     scale="gauss" if events else "standard",
                     estimator=given.get(name),
                     seed=int(child.generate_state(1)[0] >> 1),
