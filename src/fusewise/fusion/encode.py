@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 from sklearn.preprocessing import OneHotEncoder
 
 from fusewise.exceptions import (
@@ -53,7 +54,7 @@ class FeatureEncoder:
             counts = [str(c) for c in frame.columns if str(c).endswith(":count")]
             met = {c.removesuffix("count") for c in counts if frame[c].any()}
             frame = frame[[c for c in frame.columns if f"{str(c).rpartition(':')[0]}:" in met]]
-        words = [c for c in frame.columns if frame[c].dtype == object]
+        words = [c for c in frame.columns if not is_numeric_dtype(frame[c])]
         text = [c for c in words if _looks_like_text(frame[c])]
         if text:
             warnings.warn(
@@ -93,7 +94,7 @@ class FeatureEncoder:
             (self.words_, "text", "numbers"),
         ):
             for column in columns:
-                is_text = frame[column].dtype == object
+                is_text = not is_numeric_dtype(frame[column])
                 present = frame[column].dropna()
                 if len(present) and is_text != (fitted == "text"):
                     raise DatasetError(
