@@ -317,3 +317,11 @@ def test_numbers_are_shown_as_people_read_them():
     assert show._interval(nan, nan, nan, show._number) == "undefined"
     assert show._pattern("a+b", ["a", "b"], 2) == "all"
     assert show._pattern("a+b+c", ["a", "b", "c", "d"], 4) == "all but d"
+
+
+def test_reasons_of_the_recommendation_are_not_met_or_unmet(folder, call):
+    """The words of requirements are left to requirements; the reason that decided says so."""
+    said = call("recommend", "study.yaml", "-q").out
+    assert "  decided      availability: " in said
+    assert "  not reached  " in said
+    assert "not met" not in said

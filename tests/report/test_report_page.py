@@ -167,6 +167,15 @@ def test_statuses_and_reasons_appear(page, results):
     assert "decided by availability" in text
 
 
+def test_only_requirements_are_met_or_not(results):
+    """A reason reaches its threshold or not, and the one that decided is marked as that."""
+    made = report(recommendation=results[1])
+    badges = re.findall(r'<span class="badge">([^<]*)</span>', made.html)
+    assert badges == ["decided", "not reached", "not reached", "not reached", "reached"]
+    assert "- **decided**: Often absent" in made.markdown
+    assert "not met" not in made.markdown
+
+
 def test_names_are_inert():
     """A modality, a group, a finding or a setting called like a tag is shown and does nothing."""
     rates = {HOSTILE: 0.9, "ehr": 1.0, "{{ 7 * 7 }}": 0.5, "**bold** [[sample]] {x}": 0.7}

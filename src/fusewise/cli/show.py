@@ -77,9 +77,10 @@ def show_recommendation(advice: Any) -> None:
             f"Trained: {advice.trainable} fusion{f', masking {masking}' if masking else ''}"
         )
     console.print()
-    for reason in advice.reasons:
-        mark = "[green]met    [/]" if reason.met else "[red]not met[/]"
-        console.print(f"  {mark}  [bold]{escape(reason.axis)}[/]: {escape(reason.statement)}")
+    for place, reason in enumerate(advice.reasons):
+        mark = "decided" if place == 0 else "reached" if reason.met else "not reached"
+        style = "cyan" if place == 0 else "dim"
+        console.print(f"  [{style}]{mark:<11}[/]  [bold]{escape(reason.axis)}[/]: {escape(reason.statement)}")
     for title, texts in (
         ("Conflicts", advice.conflicts),
         ("It would change if", advice.would_change_if),

@@ -147,9 +147,9 @@ class Recommendation(Result):
             lines.append(self.why_trainable)
         lines += ["", "Reasons"]
         width = max(len(reason.axis) for reason in self.reasons)
-        for reason in self.reasons:
-            mark = "met    " if reason.met else "not met"
-            lines.append(f"  {reason.axis.ljust(width)}  {mark}  {reason.statement}")
+        for place, reason in enumerate(self.reasons):
+            mark = "decided" if place == 0 else "reached" if reason.met else "not reached"
+            lines.append(f"  {reason.axis.ljust(width)}  {mark:<11}  {reason.statement}")
         for title, texts in (
             ("Conflicts", self.conflicts),
             ("Would change", self.would_change_if),

@@ -142,7 +142,7 @@ def _reason(reason: Any, *, decided: bool) -> Verdict:
     )
     return Verdict(
         f"{'holds' if met else 'fails'}{' decided' if decided else ''}",
-        "met" if met else "not met",
+        "decided" if decided else "reached" if met else "not reached",
         quote(reason.statement),
         measured,
         threshold,
