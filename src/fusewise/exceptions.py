@@ -16,6 +16,7 @@ Each is also a builtin error, so that ``except ValueError`` keeps working::
     ├── EvaluationError(ValueError)       a metric or a requirement is invalid
     ├── ReportError(ValueError)           a report was given something that it cannot show
     ├── ModelFormatError(ValueError)      a saved model is damaged, foreign, newer or not trusted
+    │   └── ModelNotFoundError            (FileNotFoundError)
     ├── NotAvailableError(NotImplementedError)
     ├── MissingDependencyError(ImportError)
     └── RunFolderError(OSError)           a run folder cannot be written or is in use
@@ -87,6 +88,10 @@ class ReportError(FusewiseError, ValueError):
 
 class ModelFormatError(FusewiseError, ValueError):
     """A saved model is damaged, foreign, newer than this version, or holds untrusted types."""
+
+
+class ModelNotFoundError(ModelFormatError, FileNotFoundError):
+    """There is no file with a saved model at the path."""
 
 
 class NotAvailableError(FusewiseError, NotImplementedError):

@@ -51,7 +51,7 @@ from sklearn.preprocessing import (
 )
 from sklearn.svm import SVC
 
-from fusewise.exceptions import ModelFormatError
+from fusewise.exceptions import ModelFormatError, RunFolderError
 from fusewise.fusion import persist
 from fusewise.fusion.persist import load_model, read_manifest, save_model
 from fusewise.fusion.persist_trees import _check_booster
@@ -366,7 +366,7 @@ def test_any_damage_is_refused_or_harmless(good, tmp_path_factory, data):
 
 def test_a_missing_file_is_a_missing_file(tmp_path):
     """No file is not a damaged file."""
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="no model file"):
         load_model(tmp_path / "none.fusewise")
 
 
@@ -713,3 +713,9 @@ def test_loading_reads_the_format_version_that_saving_writes(good, tmp_path):
     path = tmp_path / "m"
     path.write_bytes(good)
     assert read_manifest(path)["version"] == persist.FORMAT_VERSION == 1
+
+
+def test_saving_into_a_folder_that_does_not_exist_says_so(tmp_path):
+    """The folder is named, not a temporary file in it."""
+    with pytest.raises(RunFolderError, match="nowhere' does not exist. Create it"):
+        save_model(LogisticRegression().fit([[0.0], [1.0]], [0, 1]), tmp_path / "nowhere" / "m")

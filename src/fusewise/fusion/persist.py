@@ -25,7 +25,7 @@ from typing import Any
 
 from fusewise import __version__
 from fusewise.data import write_atomically
-from fusewise.exceptions import ModelFormatError
+from fusewise.exceptions import ModelFormatError, ModelNotFoundError, RunFolderError
 from fusewise.fusion.persist_pack import pack, unpack
 from fusewise.fusion.persist_same import first_difference
 from fusewise.fusion.persist_trees import check_trees
@@ -59,6 +59,8 @@ def save_model(estimator: Any, path: str | os.PathLike[str]) -> Path:
 
     Raises
     ------
+    RunFolderError
+        If the folder does not exist.
     ModelFormatError
         If something in the estimator cannot be saved (a lambda, a local class, a reference to
         itself, an enumeration member, ...).
@@ -75,6 +77,8 @@ def save_model(estimator: Any, path: str | os.PathLike[str]) -> Path:
     """
     import skops.io
 
+    if not Path(path).parent.is_dir():
+        raise RunFolderError(f"the folder {str(Path(path).parent)!r} does not exist. Create it.")
     kind = name_of(type(estimator))
     try:
         content = skops.io.dumps(pack(estimator))
@@ -129,7 +133,7 @@ def load_model(path: str | os.PathLike[str], *, trusted: Sequence[str | type] = 
 
     Raises
     ------
-    FileNotFoundError
+    ModelNotFoundError
         If there is no such file.
     ModelFormatError
         If the file is damaged, of another kind, written by a newer fusewise, or holds types that
@@ -170,7 +174,7 @@ def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Raises
     ------
-    FileNotFoundError, ModelFormatError
+    ModelNotFoundError, ModelFormatError
         As :func:`load_model`.
     """
     return _read(Path(path))[0]
@@ -178,6 +182,8 @@ def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def _read(file: Path) -> tuple[dict[str, Any], bytes]:
     """Return the manifest and the model part, both checked."""
+    if not file.is_file():
+        raise ModelNotFoundError(f"no model file {str(file)!r}. Check the path.")
     raw = file.read_bytes()
     if raw[:1] == b"\x80":
         raise ModelFormatError(
