@@ -264,3 +264,21 @@ def test_weights_that_are_no_numbers_are_refused():
     for bad in (["a"] * 60, [-1.0] * 60, [1.0] * 59):
         with pytest.raises(DatasetError, match="sample_weight must hold 60 finite numbers"):
             LATE.fit(dataset(), sample_weight=bad)
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, np.random.RandomState(0)])
+def test_a_seed_is_a_whole_number(seed):
+    """One seed goes in; a generator would be another one at each fit."""
+    for model in (
+        LateFusionClassifier(random_state=seed),
+        EarlyFusionClassifier(random_state=seed),
+    ):
+        with pytest.raises(DatasetError, match="random_state must be a whole number"):
+            model.fit(dataset())
+
+
+@REGRESSORS
+def test_amounts_too_large_to_be_squared_are_refused(model):
+    """Losses would overflow; the message says to change the unit."""
+    with pytest.raises(TaskError, match="another unit"):
+        model.fit(dataset(), np.linspace(0, 1e300, 60))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import os
 import warnings
 from typing import Any, Self
@@ -21,6 +22,8 @@ from fusewise.fusion.encode import FeatureEncoder
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 
+# Gradient boosting keeps targets in single precision, and losses are squared.
+_LARGEST = 1e30
 _KINDS = {"table": "a table", "events": "events"}
 
 
@@ -61,6 +64,7 @@ class FusionEstimator(BaseEstimator):
             The target has gaps, one class only, or is of another task.
         """
         self._forget()
+        self._check_seed()
         _require_dataset(X, self)
         if y is None:
             y = X.target
@@ -106,6 +110,14 @@ class FusionEstimator(BaseEstimator):
             self._forget()
             raise
         return self
+
+    def _check_seed(self) -> None:
+        seed = self.get_params(deep=False).get("random_state")
+        if seed is not None and not (isinstance(seed, numbers.Integral) and int(seed) >= 0):
+            raise DatasetError(
+                f"{type(self).__name__}: random_state must be a whole number that is not negative, "
+                f"got {seed!r}."
+            )
 
     def _forget(self) -> None:
         for name in [n for n in vars(self) if n.endswith("_")]:
@@ -159,6 +171,11 @@ class FusionEstimator(BaseEstimator):
                 raise TaskError(f"{type(self).__name__}.fit: y must hold numbers.") from error
             if not np.isfinite(amounts).all():
                 raise TaskError(f"{type(self).__name__}.fit: y holds infinity.")
+            if (np.abs(amounts) > _LARGEST).any():
+                raise TaskError(
+                    f"{type(self).__name__}.fit: y reaches {np.abs(amounts).max():.3g}, whose "
+                    "square overflows. Give it in another unit."
+                )
             return amounts
         if y.dtype.kind == "f" and not (np.isfinite(y).all() and np.all(y == np.floor(y))):
             raise TaskError(

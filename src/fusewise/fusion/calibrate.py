@@ -12,8 +12,8 @@ from scipy.special import log_softmax, softmax
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 
-# Prior standard deviations: how far the slope of one pattern, and the slope per doubling of the
-# number of experts, may lie from the global one before the data have to insist.
+# Prior standard deviations: how far the slope of one pattern, and the slope per unit of the
+# logarithm of the number of experts, may lie from the global one before the data have to insist.
 _PATTERN_SPREAD = 0.2
 _COUNT_SPREAD = 0.3
 _SLOPE_SPREAD = 1.0
