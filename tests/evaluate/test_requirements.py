@@ -185,9 +185,11 @@ def test_exit_codes(ask):
     ],
 )
 def test_a_malformed_requirement_is_refused_with_what_to_do(ask, given, message):
-    """The error shows the requirement and says which part is wrong and what was expected."""
-    with pytest.raises(EvaluationError, match=message):
+    """The error names the requirement, which part of it is wrong, and what was expected."""
+    with pytest.raises(EvaluationError, match=message) as caught:
         ask(given, n=40)
+    assert str(caught.value).startswith("requirements[0]")
+    assert "{" not in str(caught.value)
 
 
 def test_a_requirement_reads_as_a_sentence():

@@ -294,7 +294,7 @@ def test_p12_is_late_because_of_its_rarest_panels(data_dir) -> None:
 def test_reasons_are_reached_or_not_and_the_first_one_decided() -> None:
     """Only requirements are met or not met; a reason reaches its threshold, decided, or neither."""
     text = str(recommend(plan({"imaging": 0.4})))
-    reasons = text.split("Reasons")[1].split("\n\n")[0].splitlines()[1:]
+    reasons = text.split("Reasons")[1].split("\n\n", maxsplit=1)[0].splitlines()[1:]
     assert "  decided  " in reasons[0]
     assert all("  reached  " in r or "  not reached  " in r for r in reasons[1:])
     assert "not met" not in text

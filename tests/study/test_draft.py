@@ -55,6 +55,17 @@ def test_the_samples_table_is_found_whatever_it_is_called(tmp_path):
     assert list(study["modalities"]) == ["lab"]
 
 
+def test_a_stored_index_is_neither_id_nor_target(tmp_path):
+    """Every table that pandas wrote may have one, unique in each."""
+    main, part = samples(), lab().sort_values("lactate", ascending=False)
+    main.iloc[::-1].to_parquet(tmp_path / "samples.parquet")
+    part.to_parquet(tmp_path / "lab.parquet")
+    part.to_csv(tmp_path / "more.csv")
+    study = drafted(tmp_path)
+    assert (study["samples"]["id"], study["samples"]["target"]) == ("stay_id", "died")
+    assert "index" not in draft_study(tmp_path)
+
+
 def test_long_and_wide_events_are_told_apart(tmp_path):
     """Several timed rows per id are events; variable and value make the long form."""
     ids = np.repeat(np.arange(30), 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import warnings
 
 import pandas as pd
@@ -248,12 +249,39 @@ def test_a_planned_strategy_is_refused_before_any_work(folder, strategy):
     assert run(folder, {"training.strategy": strategy}, until="recommend").recommendation
 
 
-def test_a_misspelt_metric_is_found_before_training(folder):
-    """A requirement is checked against the task once the data are known."""
-    requirement = {"present": "all", "metric": "roc_acu", "at_least": 0.5}
-    with pytest.raises(StudyError, match=r"requirements.0.*Did you mean 'roc_auc'"):
-        run(folder, {"requirements": [requirement]})
-    assert not (folder / "run" / "model.fusewise").exists()
+@pytest.mark.parametrize(
+    ("requirement", "key", "said"),
+    [
+        ({"metric": "roc_acu", "at_least": 0.5}, "metric", "unknown metric 'roc_acu'. Did you"),
+        ({"metric": "log_loss", "at_least": 0.5}, "at_least", "log_loss cannot be limited by at_"),
+        (
+            {"metric": "roc_auc", "max_drop": 0.5, "absent": ["static", "vitals", "lab"]},
+            "absent",
+            "absent names every modality",
+        ),
+    ],
+)
+def test_a_requirement_that_needs_no_data_to_be_refused_is_refused_at_once(
+    folder, requirement, key, said
+):
+    """Reading the study file finds it, and says where it stands."""
+    text = f"\\(requirements\\[0\\].{key}\\): {re.escape(said)}"
+    with pytest.raises(StudyError, match=text) as caught:
+        read_study(folder / "study.yaml", overrides={"requirements": [requirement]})
+    assert "{" not in str(caught.value)
+
+
+def test_a_metric_of_another_task_is_found_before_anything_is_written(folder):
+    """The task may be known from the data only: then the first stage refuses, also a kept one."""
+    settings = {"requirements": [{"metric": "rmse", "at_most": 5.0}]}
+    said = r"\(requirements\[0\].metric\): unknown metric 'rmse' for the task 'binary'"
+    with pytest.raises(StudyError, match=said):
+        run(folder, settings, until="profile")
+    assert not (folder / "run" / "data.json").exists()
+    run(folder, until="data")
+    with pytest.raises(StudyError, match=said):
+        run(folder, settings, until="profile")
+    assert not (folder / "run" / "profile.json").exists()
 
 
 def test_exit_code_answers_the_requirements(folder):

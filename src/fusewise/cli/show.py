@@ -80,7 +80,9 @@ def show_recommendation(advice: Any) -> None:
     for place, reason in enumerate(advice.reasons):
         mark = "decided" if place == 0 else "reached" if reason.met else "not reached"
         style = "cyan" if place == 0 else "dim"
-        console.print(f"  [{style}]{mark:<11}[/]  [bold]{escape(reason.axis)}[/]: {escape(reason.statement)}")
+        console.print(
+            f"  [{style}]{mark:<11}[/]  [bold]{escape(reason.axis)}[/]: {escape(reason.statement)}"
+        )
     for title, texts in (
         ("Conflicts", advice.conflicts),
         ("It would change if", advice.would_change_if),

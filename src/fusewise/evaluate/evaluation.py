@@ -23,7 +23,12 @@ from fusewise.evaluate.metrics import Metric, choose_metrics
 from fusewise.evaluate.mixture import find_mixture, mixture_notes, score_headline, weigh
 from fusewise.evaluate.patterns import AT_LEAST, plan_patterns, score_n_absent, score_patterns
 from fusewise.evaluate.predictions import Answers, Predicted, Withholding, class_codes
-from fusewise.evaluate.requirements import Requirement, answer_requirement, plan_requirement
+from fusewise.evaluate.requirements import (
+    Requirement,
+    answer_requirement,
+    check_requirements,
+    plan_requirement,
+)
 from fusewise.evaluate.result import Evaluation
 from fusewise.evaluate.scoring import Scoring
 from fusewise.exceptions import EvaluationError
@@ -136,8 +141,8 @@ def evaluate(
     task = test.task
     test = test[_canonical_order(test)]
     chosen = choose_metrics(metrics, task, probabilities=hasattr(model, "predict_proba"))
-    required = [Requirement.of(r) for r in requirements]
-    required_metrics = [r.check(test.modalities, task) for r in required]
+    checked = check_requirements(requirements, test.modalities, task)
+    required, required_metrics = [r for r, _ in checked], [metric for _, metric in checked]
     classes = None if task == "regression" else _classes(model, test)
     scoring = _scoring(test, classes, chosen, n_boot, min_cell, random_state)
     calibrated = task == "binary" and hasattr(model, "predict_proba")

@@ -259,16 +259,39 @@ def find_metric(name: str, task: str) -> Metric:
     """
     if task not in METRICS:
         raise EvaluationError(
-            f"The task {task!r} cannot be evaluated: expected one of {', '.join(METRICS)}."
+            f"the task {task!r} cannot be evaluated: expected one of {', '.join(METRICS)}."
         )
     known = METRICS[task]
     if name not in known:
         meant = _ALSO_CALLED.get(name.lower(), name.removeprefix("neg_"))
         hint = did_you_mean(meant, known) or did_you_mean(f"{meant}_macro", known)
         raise EvaluationError(
-            f"Unknown metric {name!r} for the task {task!r}.{hint} Known: {', '.join(known)}."
+            f"unknown metric {name!r} for the task {task!r}.{hint} Known: {', '.join(known)}."
         )
     return known[name]
+
+
+def tasks_of(name: str) -> tuple[str, ...]:
+    """Return the tasks that have a metric of this name.
+
+    Raises
+    ------
+    EvaluationError
+        If no task has it.
+
+    Examples
+    --------
+    >>> tasks_of("log_loss")
+    ('binary', 'multiclass')
+    """
+    tasks = tuple(task for task, metrics in METRICS.items() if name in metrics)
+    if not tasks:
+        meant = _ALSO_CALLED.get(name.lower(), name.removeprefix("neg_"))
+        known = tuple(dict.fromkeys(m for metrics in METRICS.values() for m in metrics))
+        raise EvaluationError(
+            f"unknown metric {name!r}.{did_you_mean(meant, known)} Known: {', '.join(known)}."
+        )
+    return tasks
 
 
 def choose_metrics(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from fusewise.data import pattern_label
-from fusewise.evaluate.metrics import Metric, find_metric
+from fusewise.evaluate.metrics import Metric, find_metric, tasks_of
 from fusewise.evaluate.predictions import Predicted, Withholding
 from fusewise.exceptions import EvaluationError, did_you_mean
 
@@ -23,6 +23,25 @@ if TYPE_CHECKING:
 LIMITS = ("at_least", "at_most", "max_drop")
 
 MET, NOT_MET, UNDETERMINED = "met", "not met", "undetermined"
+
+
+class RequirementError(EvaluationError):
+    """One requirement is malformed.
+
+    Parameters
+    ----------
+    key : str
+        Which of its keys, or empty for the requirement as a whole.
+    why : str
+        What is wrong with it and what to do.
+    position : int, optional
+        Which of a list it is.
+    """
+
+    def __init__(self, key: str, why: str, position: int | None = None) -> None:
+        self.key, self.why, self.position = key, why, position
+        name = "requirement" if position is None else f"requirements[{position}]"
+        super().__init__(f"{name}{key and '.'}{key}: {why}")
 
 
 @dataclass(frozen=True)
@@ -67,20 +86,24 @@ class Requirement:
     def __post_init__(self) -> None:
         present, absent = self.present, self.absent
         if isinstance(present, str) and present != "all":
-            raise self._wrong(f"present is 'all' or a list of modalities, got {present!r}")
+            raise self._wrong(
+                "present", f"present is 'all' or a list of modalities, got {present!r}"
+            )
         if isinstance(absent, str):
-            raise self._wrong(f"absent is a list of modalities, got {absent!r}; use [{absent!r}]")
+            raise self._wrong(
+                "absent", f"absent is a list of modalities, got {absent!r}; use [{absent!r}]"
+            )
         if present is not None and present != "all":
             object.__setattr__(self, "present", tuple(present))
         object.__setattr__(self, "absent", tuple(absent or ()))
         if self.present == ():
-            raise self._wrong("present is an empty list; name a modality")
+            raise self._wrong("present", "present is an empty list; name a modality")
         if self.present is not None and self.absent:
-            raise self._wrong("give present or absent, not both")
+            raise self._wrong("", "give present or absent, not both")
         given = [name for name in LIMITS if getattr(self, name) is not None]
         if len(given) != 1:
             raise self._wrong(
-                f"give exactly one of {', '.join(LIMITS)}, got {' and '.join(given) or 'none'}"
+                "", f"give exactly one of {', '.join(LIMITS)}, got {' and '.join(given) or 'none'}"
             )
         value = self.threshold
         if (
@@ -88,11 +111,13 @@ class Requirement:
             or not isinstance(value, numbers.Real)
             or not math.isfinite(value)
         ):
-            raise self._wrong(f"{self.limit} is a finite number, got {value!r}")
+            raise self._wrong(self.limit, f"{self.limit} is a finite number, got {value!r}")
         if self.limit == "max_drop" and value < 0:
-            raise self._wrong(f"max_drop is 0 or more (how much worse), got {value!r}")
+            raise self._wrong("max_drop", f"max_drop is 0 or more (how much worse), got {value!r}")
         if self.limit == "max_drop" and (self.present in (None, "all") and not self.absent):
-            raise self._wrong("max_drop compares with what was withheld; name it by absent")
+            raise self._wrong(
+                "max_drop", "max_drop compares with what was withheld; name it by absent"
+            )
 
     @classmethod
     def of(cls, given: Any) -> Requirement:
@@ -100,19 +125,19 @@ class Requirement:
         if isinstance(given, cls):
             return given
         if not isinstance(given, Mapping):
-            raise EvaluationError(
-                f"A requirement is a dict with metric and a limit, or a Requirement, got "
-                f"{type(given).__name__} {given!r}."
+            raise RequirementError(
+                "",
+                f"expected a dict with metric and a limit, or a Requirement, got "
+                f"{type(given).__name__} {given!r}.",
             )
         known = [f.name for f in fields(cls)]
         for key in given:
             if key not in known:
-                raise EvaluationError(
-                    f"Requirement {dict(given)}: unknown key {key!r}.{did_you_mean(key, known)} "
-                    f"Known: {', '.join(known)}."
+                raise RequirementError(
+                    str(key), f"unknown key.{did_you_mean(key, known)} Known: {', '.join(known)}."
                 )
         if not isinstance(given.get("metric"), str):
-            raise EvaluationError(f"Requirement {dict(given)}: it names no metric. Add metric.")
+            raise RequirementError("metric", "it names no metric. Add metric.")
         return cls(**given)
 
     @property
@@ -141,8 +166,14 @@ class Requirement:
         words = {"at_least": "at least", "at_most": "at most", "max_drop": "drop at most"}
         return f"{self.metric} {self.where}: {words[self.limit]} {self.threshold:g}"
 
-    def check(self, modalities: tuple[str, ...], task: str) -> Metric:
+    def check(self, modalities: tuple[str, ...], task: str | None) -> Metric:
         """Return its metric, after checking its names against the test set.
+
+        Parameters
+        ----------
+        modalities : tuple of str
+        task : str or None
+            None where it is not known yet: its metric must then be one of any task.
 
         Raises
         ------
@@ -150,16 +181,23 @@ class Requirement:
             If it names an unknown metric or modality, withholds everything, or limits a metric
             from the wrong side.
         """
-        metric = find_metric(self.metric, task)
+        try:
+            metric = find_metric(self.metric, task or tasks_of(self.metric)[0])
+        except EvaluationError as error:
+            raise self._wrong("metric", str(error).removesuffix(".")) from error
+        key = "absent" if self.absent else "present"
         named = self.absent or (() if self.present in (None, "all") else self.present)
         for name in named or ():
             if name not in modalities:
                 raise self._wrong(
-                    f"unknown modality {name!r}.{did_you_mean(name, modalities)} The test set has "
-                    f"{', '.join(modalities)}"
+                    key,
+                    f"unknown modality {name!r}.{did_you_mean(name, modalities)} There are "
+                    f"{', '.join(modalities)}",
                 )
         if self.absent and set(self.absent) >= set(modalities):
-            raise self._wrong("absent names every modality; nothing is left to predict from")
+            raise self._wrong(
+                "absent", "absent names every modality; nothing is left to predict from"
+            )
         wrong = "at_most" if metric.greater_is_better else "at_least"
         if self.limit == wrong:
             side, use = (
@@ -167,12 +205,47 @@ class Requirement:
                 if metric.greater_is_better
                 else ("it is a loss: less is better", "at_most")
             )
-            raise self._wrong(f"{self.metric} cannot be limited by {wrong}, {side}; use {use}")
+            raise self._wrong(
+                wrong, f"{self.metric} cannot be limited by {wrong}, {side}; use {use}"
+            )
         return metric
 
-    def _wrong(self, why: str) -> EvaluationError:
-        given = {k: v for k, v in asdict(self).items() if v is not None and v != ()}
-        return EvaluationError(f"Requirement {given}: {why}.")
+    def _wrong(self, key: str, why: str) -> RequirementError:
+        return RequirementError(key, f"{why}.")
+
+
+def check_requirements(
+    given: Iterable[Any], modalities: tuple[str, ...], task: str | None
+) -> list[tuple[Requirement, Metric]]:
+    """Return requirements with their metrics, checked against what there is to evaluate on.
+
+    Parameters
+    ----------
+    given : iterable of dict or Requirement
+    modalities : tuple of str
+    task : str or None
+        None where it is not known yet.
+
+    Raises
+    ------
+    EvaluationError
+        One is malformed; the message says which of them and where.
+
+    Examples
+    --------
+    >>> asked = {"metric": "roc_auc", "absent": ["labs"], "max_drop": 0.02}
+    >>> [(requirement, metric)] = check_requirements([asked], ("labs", "notes"), "binary")
+    >>> metric.greater_is_better
+    True
+    """
+    found = []
+    for position, one in enumerate(given):
+        try:
+            requirement = Requirement.of(one)
+            found.append((requirement, requirement.check(modalities, task)))
+        except RequirementError as error:
+            raise RequirementError(error.key, error.why, position) from error
+    return found
 
 
 def plan_requirement(requirement: Requirement, test: MultimodalDataset) -> Withholding | None:

@@ -54,7 +54,8 @@ def read_study(
     Raises
     ------
     StudyError
-        The file does not fit; the message lists every problem with its line.
+        The file does not fit; the message lists every problem with its line. Or a requirement
+        names a metric or a modality that there is not, or limits a metric from the wrong side.
     NotAvailableError
         The file asks for a kind of modality or a task that is planned but not built yet.
 
@@ -68,6 +69,7 @@ def read_study(
     home = path.parent / Path(file.root or ".").expanduser() if root is None else Path(root)
     study = Study(path, file, lines, home)
     study.check_available()
+    study.check_requirements()
     return study
 
 
@@ -111,7 +113,7 @@ class Study:
     def where(self, *key: str | int) -> str:
         """Say where a key stands, for messages: ``study.yaml, line 4 (samples.target)``."""
         line = self._lines.get(key)
-        dotted = ".".join(str(part) for part in key)
+        dotted = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in key).lstrip(".")
         return f"{self.path.name}{f', line {line}' if line else ''} ({dotted})"
 
     def check_available(self) -> None:
@@ -128,6 +130,31 @@ class Study:
                     f"{self.where('modalities', name)}: kind {modality.kind} is planned but not "
                     "there yet. Give its embedding as a list column of a modality of kind table."
                 )
+
+    def check_requirements(self, task: str | None = None) -> None:
+        """Raise where a requirement cannot be answered by a model of these modalities.
+
+        Parameters
+        ----------
+        task : str, optional
+            Default: what the file declares; where that is ``auto``, what depends on the task is
+            not checked.
+        """
+        declared = self.file.samples.task
+        if not self.file.requirements:
+            return
+        from fusewise.evaluate import RequirementError, check_requirements
+
+        try:
+            check_requirements(
+                (requirement.as_dict() for requirement in self.file.requirements),
+                tuple(self.file.modalities),
+                task or (None if declared == "auto" else declared),
+            )
+        except RequirementError as error:
+            key: tuple[str | int, ...] = ("requirements", error.position or 0)
+            where = self.where(*key, *((error.key,) if error.key else ()))
+            raise StudyError(f"{where}: {error.why}") from error
 
     def require_target(self) -> None:
         """Raise where no target is declared."""

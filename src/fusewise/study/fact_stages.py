@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fusewise.study.folder import RunFolder, Writer
@@ -32,6 +32,11 @@ class _ReadData(Stage):
 
     def compute(self, job: Job) -> DataSummary:
         return summarise(job.study.dataset(), *job.study.split())
+
+    def check(self, job: Job, result: Callable[[], DataSummary]) -> None:
+        if job.study.file.requirements:
+            # A misspelt metric is found before hours of training, not after.
+            job.study.check_requirements(result().task)
 
     def writers(self, result: DataSummary) -> Mapping[str, Writer]:
         return {"data.json": result.to_json}

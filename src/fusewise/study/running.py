@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fusewise import __version__
-from fusewise.exceptions import EvaluationError, FusewiseWarning, StudyError, did_you_mean
+from fusewise.exceptions import FusewiseWarning, StudyError, did_you_mean
 from fusewise.study.fact_stages import FACT_STAGES
 from fusewise.study.fingerprints import key_of
 from fusewise.study.folder import RunFolder
@@ -166,8 +166,6 @@ def run_study(
         executed, kept = [], []
         for stage in wanted:
             reason = stage.skipped(job)
-            if stage.name == "fit":
-                _check_requirements(job)
             if reason:
                 opened.drop(stage.name)
                 tell(StageEvent(stage.name, "skipped", stage.doing, reason))
@@ -193,21 +191,6 @@ def run_study(
         )
 
 
-def _check_requirements(job: Job) -> None:
-    """Find a misspelt metric before hours of training, not after."""
-    data = job.result("data")
-    if not job.study.file.requirements:
-        return
-    from fusewise.evaluate import Requirement
-
-    for position, declared in enumerate(job.study.file.requirements):
-        try:
-            Requirement.of(declared.as_dict()).check(data.modalities, data.task)
-        except EvaluationError as error:
-            where = job.study.where("requirements", position)
-            raise StudyError(f"{where}: {error}") from error
-
-
 def _quiet(event: StageEvent) -> None:
     """Tell nobody."""
 
@@ -221,6 +204,7 @@ def _do(stage: Stage, job: Job, tell: Progress, *, force: bool) -> bool:
         key = key_of({"stage": stage.name, "fusewise": __version__, **depends})
         if not force and job.folder.is_current(stage.name, key):
             job.passed(stage.name, key, stage.load)
+            stage.check(job, lambda: job.result(stage.name))
             entry = job.folder.manifest["stages"][stage.name]
             said, warned = entry.get("summary", ""), tuple(entry.get("warnings", ()))
             tell(StageEvent(stage.name, "kept", stage.doing, said, entry["seconds"], warned))
@@ -228,6 +212,7 @@ def _do(stage: Stage, job: Job, tell: Progress, *, force: bool) -> bool:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", FusewiseWarning)
             result = stage.compute(job)
+        stage.check(job, lambda: result)
         seconds, warned = time.perf_counter() - start, (*_heard(caught), *stage.notes(result))
         job.passed(stage.name, key, stage.load, result)
         _note_facts(stage, job)

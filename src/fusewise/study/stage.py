@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from fusewise.study.folder import RunFolder, Writer
@@ -26,6 +26,16 @@ class Stage:
     def compute(self, job: Job) -> Any:
         """Return the result."""
         raise NotImplementedError
+
+    def check(self, job: Job, result: Callable[[], Any]) -> None:
+        """Raise where the result shows that the run cannot end well, before it is written.
+
+        Parameters
+        ----------
+        job : Job
+        result : callable
+            Returns the result, which is read from the folder only when it is asked for.
+        """
 
     def writers(self, result: Any) -> Mapping[str, Writer]:
         """Return what writes each file of the result."""
