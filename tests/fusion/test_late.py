@@ -10,7 +10,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from fusewise.data import MultimodalDataset
-from fusewise.exceptions import DatasetError, EmptySampleError, TaskError, UnknownModalityError
+from fusewise.exceptions import (
+    DatasetError,
+    EmptySampleError,
+    FusewiseWarning,
+    TaskError,
+    UnknownModalityError,
+)
 from fusewise.fusion import LateFusionClassifier, LateFusionRegressor
 from fusewise.fusion.choose import fit_combiner
 from fusewise.simulate import make_cohort
@@ -170,6 +176,16 @@ def test_bad_data_is_refused(data):
     with pytest.raises(EmptySampleError, match="answerable"):
         model.predict(empty)
     assert not model.answerable(empty).any()
+
+
+def test_a_modality_that_no_training_sample_has_is_told(data):
+    """It is named in a warning; samples that have nothing else cannot be answered."""
+    column = data.modalities.index("omics")
+    without = data[~data.presence[:, column]]
+    with pytest.warns(FusewiseWarning, match="no training sample has omics"):
+        model = LateFusionClassifier(combiner="mean").fit(without)
+    only = data.only("omics")
+    assert not model.answerable(only).any()
 
 
 def test_without_a_target_y_must_be_given(data):

@@ -99,6 +99,14 @@ class FusionEstimator(BaseEstimator):
         present = np.asarray(X.presence[usable][:, columns].any(axis=0))
         self.declared_ = tuple(names)
         self.modalities_ = tuple(n for n, some in zip(names, present, strict=True) if some)
+        never = [n for n in names if n not in self.modalities_]
+        if never:
+            warnings.warn(
+                f"{type(self).__name__}.fit: no training sample has {', '.join(never)}; the model "
+                "does not know it and cannot answer for samples that have nothing else.",
+                FusewiseWarning,
+                stacklevel=2,
+            )
         X = X.only(*self.modalities_)[usable]
         self.kinds_ = {name: X.kinds[name] for name in self.modalities_}
         self.time_reference_ = X.time_reference()
