@@ -63,7 +63,7 @@ def test_a_stored_index_is_neither_id_nor_target(tmp_path):
     part.to_csv(tmp_path / "more.csv")
     study = drafted(tmp_path)
     assert (study["samples"]["id"], study["samples"]["target"]) == ("stay_id", "died")
-    assert "index" not in draft_study(tmp_path)
+    assert "__index" not in draft_study(tmp_path)
 
 
 def test_long_and_wide_events_are_told_apart(tmp_path):

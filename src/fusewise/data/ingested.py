@@ -16,6 +16,7 @@ from fusewise.data.columns import is_time
 from fusewise.data.events import EventBlock
 from fusewise.data.modality import Modality
 from fusewise.data.samples import SampleIndex
+from fusewise.data.tables import is_row_number
 from fusewise.exceptions import DatasetError, FusewiseWarning
 
 BoolArray = npt.NDArray[np.bool_]
@@ -79,6 +80,14 @@ class Source:
         free = [c for c in self.table.columns if c not in roles]
         self.warn_reserved(c for c in free if c in self.index.reserved)
         free = [c for c in free if c not in self.index.reserved]
+        stored = [c for c in free if is_row_number(c)]
+        if stored:
+            self.warn(
+                f"{', '.join(map(repr, stored))} looks like the stored index of a data frame (a "
+                "number of the row), which is no feature; it was left out. Name it in columns= "
+                "where it is one, or write the table without its index."
+            )
+            free = [c for c in free if c not in stored]
         temporal = [c for c in free if _is_temporal(schema.field(c).type)]
         if temporal:
             self.warn(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from fusewise.data.columns import is_number, is_time
-from fusewise.data.tables import execute, open_table
+from fusewise.data.tables import execute, is_row_number, open_table
 from fusewise.exceptions import DatasetError, FusewiseError, TableNotFoundError
 
 if TYPE_CHECKING:
@@ -109,7 +109,8 @@ def _may_be_table(path: Path) -> bool:
 def _look_at(path: Path) -> Table:
     source = open_table(path, what=f"table {path.name!r}")
     schema = source.schema().to_pyarrow()
-    kinds = {f.name: _kind(f.type) for f in schema}
+    # A stored index is shared by all tables and unique, and is no id all the same.
+    kinds = {f.name: _kind(f.type) for f in schema if not is_row_number(f.name)}
     # Wide tables are looked at by the first few columns; the rest are features for certain.
     looked = [n for n in kinds if kinds[n] != "list"][:200]
     counts = {f"n{i}": source[name].nunique() for i, name in enumerate(looked)}

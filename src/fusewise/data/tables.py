@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +12,16 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from fusewise.data.csv_file import read_csv
 from fusewise.exceptions import (
     ColumnNotFoundError,
     DatasetError,
     TableNotFoundError,
     did_you_mean,
 )
+
+# What pandas calls an index that it stores as a column, and a column without a name.
+_ROW_NUMBER = re.compile(r"__index_level_\d+__|Unnamed: \d+(_level_\d+)?|\s*")
 
 _local = threading.local()
 
@@ -123,8 +128,7 @@ def _open_path(path: Path, what: str) -> Any:
             _require_parquet_folder(path, what)
             return con.read_parquet(str(path / "**" / "*.parquet"))
         if path.suffix.lower() in (".csv", ".gz", ".tsv", ".txt"):
-            # Types are decided by all rows: a text in row 30,000 is met here, not while reading.
-            return _numbers_as_numbers(con.read_csv(str(path), sample_size=-1))
+            return _numbers_as_numbers(read_csv(con, path, what))
         return con.read_parquet(str(path))
     except TableNotFoundError:
         raise
@@ -160,6 +164,11 @@ def require_columns(table: Any, columns: Sequence[str], what: str) -> None:
                 f"{what}, column {column!r}: durations are not read. Give numbers in one unit, "
                 "e.g. hours."
             )
+
+
+def is_row_number(column: str) -> bool:
+    """Whether a column is the stored index of a data frame, or one that nobody named."""
+    return _ROW_NUMBER.fullmatch(column) is not None
 
 
 def fetch(table: Any, columns: Sequence[str]) -> pa.Table:
