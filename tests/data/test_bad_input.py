@@ -288,6 +288,30 @@ def test_a_task_that_is_clear_is_guessed(target, task, found, classes):
     assert ds.target.dtype == (float if found == "regression" else ds.target.dtype)
 
 
+@pytest.mark.parametrize(("n", "classes"), [(100, 21), (24, 6), (8, 7)])
+def test_text_with_many_values_is_not_guessed(n, classes):
+    """Names and free text are no classes unless they are declared to be."""
+    samples = pd.DataFrame({"id": range(n), "y": [f"c{i % classes}" for i in range(n)]})
+    message = f"target 'y': text with {classes} values in {n} samples .* task='multiclass'"
+    with pytest.raises(TaskError, match=message):
+        read(samples=samples)
+    assert len(read(samples=samples, task="multiclass").classes) == classes
+
+
+@pytest.mark.parametrize(("n", "classes"), [(100, 20), (25, 5), (5, 5), (30, 6)])
+def test_text_with_few_values_is_classes(n, classes):
+    """Up to 20 words, of five samples each or at most five of them, are classes."""
+    samples = pd.DataFrame({"id": range(n), "y": [f"c{i % classes}" for i in range(n)]})
+    assert read(samples=samples).task == "multiclass"
+
+
+@pytest.mark.parametrize("task", ["auto", "multiclass", "regression"])
+def test_the_id_is_no_target(task):
+    """Every sample would be a class of its own, whatever task is declared."""
+    with pytest.raises(TaskError, match="target 'id': it is the id column"):
+        read(target="id", task=task)
+
+
 def test_more_than_twenty_whole_numbers_are_amounts():
     """Ages are not classes."""
     samples = pd.DataFrame({"id": range(21), "y": range(21)})
@@ -323,6 +347,36 @@ def test_tasks_and_kinds_that_do_not_exist_yet_say_so():
 
 
 # Values -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["1", "2.5", None, "4", "5", "<0.1"], r"1 of 5 values are no numbers \(e\.g\. '<0\.1'\)"),
+        (
+            ["1", "2", "3,5", "4", "", "9"],
+            "1 of 5 values .* '3,5'.*clean it. Write decimals with a",
+        ),
+        (["1,5"] * 5 + ["2,5"], "6 of 6 values .* '1,5', '2,5'.* decimals with a point"),
+    ],
+    ids=["censored", "one comma", "commas"],
+)
+@pytest.mark.parametrize("kind", ["str", "category"])
+def test_numbers_that_are_read_as_categories_are_warned_of(words, message, kind):
+    """A column of numbers with a few other values is named, with the count and examples."""
+    samples = pd.DataFrame({"id": range(6), "y": [0, 1] * 3})
+    table = pd.DataFrame({"id": range(6), "a": pd.Series(words, dtype=kind)})
+    with pytest.warns(FusewiseWarning, match=f"modality 'm', column 'a': {message}"):
+        ds = read(table, samples=samples)
+    assert ds.features("m")[1]["a"].dtype == object
+
+
+@pytest.mark.parametrize("words", [["a", "b", "3", "4"], ["001", "002", "", None], [None] * 4])
+def test_categories_are_warned_of_only_where_they_look_like_numbers(words):
+    """Words, and codes stored as text, are categories."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FusewiseWarning)
+        read(pd.DataFrame({"id": [1, 2, 3, 4], "a": pd.Series(words, dtype="str")}))
 
 
 def test_a_value_that_is_no_number_is_named():

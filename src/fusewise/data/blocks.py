@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,12 +11,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from fusewise.data.columns import is_number, is_text, to_floats
-from fusewise.exceptions import DatasetError
+from fusewise.data.columns import is_number, is_text, parse_floats, shown, to_floats
+from fusewise.exceptions import DatasetError, FusewiseWarning
 
 IntArray = npt.NDArray[np.intp]
 FloatArray = npt.NDArray[np.float64]
+
+# From this share of numbers on, a text column is taken for numbers that need cleaning.
+_MOSTLY = 0.8
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,7 @@ def split_columns(
             numeric[name] = to_floats(column, where)
         else:
             categorical[name] = _words(column, where)
+            _warn_of_numbers(column, where)
     n_infinite = 0
     for name, values in numeric.items():
         endless = np.isinf(values)
@@ -159,6 +165,35 @@ def _words(column: pa.ChunkedArray, what: str) -> npt.NDArray[np.object_]:
             "out with columns=, or convert it."
         )
     return np.array(column.to_pylist(), dtype=object)
+
+
+def _warn_of_numbers(column: pa.ChunkedArray, what: str) -> None:
+    """Warn of a column of numbers that a few other values, or decimal commas, make a text."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    counted = pc.value_counts(column.drop_null().cast(pa.large_string()))
+    if len(counted) == 0:
+        return
+    words = pa.chunked_array([counted.field("values")])
+    counts = counted.field("counts").to_numpy()
+    values, bad = parse_floats(words)
+    if not bad.any():
+        return
+    text = words.to_pandas().astype(str).str.strip()
+    comma = bad & text.str.fullmatch(r"[+-]?\d+,\d+").to_numpy(bool)
+    numbers = int(counts[~np.isnan(values) | comma].sum())
+    n_bad = int(counts[bad].sum())
+    total = int(counts[~np.isnan(values)].sum()) + n_bad
+    if numbers < _MOSTLY * total:
+        return
+    examples = shown(text[bad].to_numpy(object))
+    hint = " Write decimals with a point." if comma.any() else ""
+    warnings.warn(
+        f"{what}: {n_bad:,} of {total:,} values are no numbers (e.g. {examples}), so that it was "
+        f"read as categories; clean it.{hint}",
+        FusewiseWarning,
+        stacklevel=2,
+    )
 
 
 def _expand(name: str, column: pa.ChunkedArray, what: str) -> dict[str, FloatArray]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from fusewise.data.columns import clock_of, is_number, shown, to_floats, to_keys, to_times
 from fusewise.data.tables import fetch, open_table, require_columns
 from fusewise.data.target import read_target
-from fusewise.exceptions import DatasetError, DuplicateIdError
+from fusewise.exceptions import DatasetError, DuplicateIdError, TaskError
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
@@ -96,6 +96,11 @@ def read_samples(
 ) -> SampleTable:
     """Read the columns of the samples table that are named, and check them."""
     what = "samples"
+    if target == id:
+        raise TaskError(
+            f"target {target!r}: it is the id column, from which nothing can be learned. Name the "
+            "column to predict."
+        )
     table = open_table(source, what=what)
     time_column = prediction_time if isinstance(prediction_time, str) else None
     carried = [c for c in (id, target, cluster, *groups, time_column, validation, *extra) if c]

@@ -12,6 +12,7 @@ from fusewise.data.columns import is_text, shown, to_floats
 from fusewise.exceptions import DatasetError, NotAvailableError, TaskError
 
 TASKS = ("binary", "multiclass", "regression")
+_MAX_GUESSED, _FEW = 20, 5
 
 
 def read_target(
@@ -21,7 +22,8 @@ def read_target(
 
     ``task="auto"`` takes two distinct values as binary, text as multiclass, fractions and more
     than 20 whole numbers as regression. Whole numbers with 3 to 20 values could be either and are
-    not guessed.
+    not guessed; nor is text with more than 20 values, or with more than five of which there are
+    fewer than five samples each on average: names and notes are no classes.
 
     Raises
     ------
@@ -76,9 +78,15 @@ def _guess(values: npt.NDArray[Any], n_distinct: int, what: str) -> str:
     if n_distinct == 2:
         return "binary"
     if values.dtype == object:
+        if n_distinct > _MAX_GUESSED or (n_distinct > _FEW and n_distinct * _FEW > len(values)):
+            raise TaskError(
+                f"{what}: text with {n_distinct:,} values in {len(values):,} samples (e.g. "
+                f"{shown(values)}) may be names or notes, which are no classes. Check the column, "
+                "or say task='multiclass'."
+            )
         return "multiclass"
     whole = values.dtype != float or bool(np.all(values == np.floor(values)))
-    if whole and n_distinct <= 20:
+    if whole and n_distinct <= _MAX_GUESSED:
         raise TaskError(
             f"{what}: whole numbers with {n_distinct} values may be classes or amounts. Say "
             "task='multiclass' or task='regression'."
