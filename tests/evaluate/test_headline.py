@@ -185,3 +185,55 @@ def test_the_interval_of_the_headline_is_of_the_weighted_score(two_patterns):
     row, pooled = result.headline.iloc[0], result.pooled.iloc[0]
     assert row["low"] < row["estimate"] < row["high"]
     assert not row["low"] <= pooled["estimate"] <= row["high"]
+
+
+@pytest.mark.parametrize(
+    ("y", "said"),
+    [
+        ([0, 1], "2 samples, 1 of the rarest class"),
+        ([0] * 60 + [1] * 3, "63 samples, 3 of the rarest class"),
+    ],
+)
+def test_a_headline_on_few_samples_is_marked_and_noted(cohort, oracle, y, said):
+    """Few samples, or few of one class, are told beside the figure."""
+    test = cohort(len(y), presence=np.ones((len(y), 3), dtype=bool), y=np.array(y))
+    result = evaluate(oracle, test, metrics=["roc_auc"], n_boot=20, withheld_patterns=0, rates=())
+    assert result.headline["small"].all()
+    assert any(note.startswith(f"The headline rests on {said}: too few") for note in result.notes)
+    assert ", small" in str(result)
+
+
+def test_a_headline_on_enough_samples_is_not_marked(two_patterns, oracle):
+    """The mark is for few samples only."""
+    result = evaluate(oracle, two_patterns, metrics=["roc_auc"], n_boot=20)
+    assert not result.headline["small"].any()
+    assert not any("rests on" in note for note in result.notes)
+
+
+def test_weights_that_leave_few_effective_samples_are_noted(two_patterns, oracle, cohort):
+    """400 samples of which 5 carry nearly all the weight are few."""
+    presence = np.ones((400, 3), dtype=bool)
+    presence[:5, [0, 2]] = False
+    result = evaluate(
+        oracle,
+        cohort(400, presence=presence),
+        metrics=["roc_auc"],
+        deployment={"patterns": {"b": 99, "a+b+c": 1}},
+        n_boot=20,
+    )
+    assert result.headline["small"].all()
+    assert any("effectively 5" in note for note in result.notes)
+
+
+def test_one_of_something_is_told_in_the_singular(two_patterns, oracle):
+    """One uncovered pattern has, two have."""
+    result = evaluate(
+        oracle,
+        two_patterns,
+        metrics=["roc_auc"],
+        deployment={"patterns": {"b": 5, "a": 5}},
+        n_boot=20,
+    )
+    assert any(
+        note.startswith("1 pattern with 50.0% of the deployment has no") for note in result.notes
+    )

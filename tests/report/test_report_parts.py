@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fusewise.report import report
 from fusewise.report.frames import Patterns
 from fusewise.report.glossary import TERMS
 from fusewise.report.numbers import estimate, number, percent, percent_interval, signed
@@ -123,3 +125,13 @@ def test_patterns_are_named_by_the_shorter_side():
     assert names.short("(none)") == "(none)"
     assert names.short("without imaging") == "without imaging"
     assert names.spoken("static") == "static"
+
+
+def test_a_headline_on_few_samples_is_marked_wherever_it_stands(results):
+    """In its card, in its table and beside the recommended strategy."""
+    profile, advice, evaluation = results
+    few = replace(evaluation, headline=evaluation.headline.assign(small=True))
+    page = report(profile, advice, few).html
+    assert "few samples</b>: no ground for a decision" in page
+    assert "n = 1,199 · few samples" in page
+    assert "no ground for a decision" not in report(profile, advice, evaluation).html

@@ -136,6 +136,59 @@ def test_two_targets_that_look_alike_are_left_to_a_person(tmp_path):
         read_study(tmp_path / "study.yaml").run(tmp_path / "run", until="fit")
 
 
+def stays(n=30):
+    return pd.DataFrame({"stay_id": np.repeat(np.arange(n), 2), "hour": 1.0, "pulse": 70.0})
+
+
+@pytest.mark.parametrize(
+    ("columns", "named"),
+    [
+        ({"admitted": pd.Timestamp("2024-03-01")}, "admitted"),
+        ({"admit_hour": np.arange(30.0)}, "admit_hour"),
+    ],
+)
+def test_the_prediction_time_is_asked_where_events_could_leak(tmp_path, columns, named):
+    """A time in the samples table may be the moment after which events must not count."""
+    tables(tmp_path, samples=samples(**columns), vitals=stays())
+    choices = [line for _, line in draft_choices(draft_study(tmp_path))]
+    (line,) = [line for line in choices if line.startswith("prediction_time: null")]
+    assert f"perhaps {named}" in line
+    assert drafted(tmp_path)["samples"]["prediction_time"] is None
+
+
+def test_the_prediction_time_is_not_asked_where_nothing_is_timed(tmp_path):
+    """Tables with one row per sample have no events to ignore."""
+    tables(tmp_path, samples=samples(admitted=pd.Timestamp("2024-03-01")), lab=lab())
+    assert draft_choices(draft_study(tmp_path)) == []
+
+
+def test_a_target_guessed_among_several_is_asked(tmp_path):
+    """The first guess stays in the file, and the line says what else is there."""
+    tables(tmp_path, samples=samples(age=np.arange(30) + 40, sex=["f", "m"] * 15), lab=lab())
+    text = draft_study(tmp_path)
+    ((_, line),) = draft_choices(text)
+    assert line == "target: died  # choose: died is a guess; also there: age"
+
+
+@pytest.mark.parametrize(
+    ("died", "metric"), [(np.arange(30) % 2, "roc_auc"), (np.linspace(0, 1, 30), "r2")]
+)
+def test_the_proposed_requirements_fit_the_target(tmp_path, died, metric):
+    """An amount has no area under a curve."""
+    tables(tmp_path, samples=samples(died=died), lab=lab())
+    text = draft_study(tmp_path)
+    assert text.count(f"metric: {metric}") == 2
+    assert text.count("metric:") == 2
+
+
+@pytest.mark.parametrize("words", [[f"c{i % 7}" for i in range(30)], np.arange(30.0) // 5])
+def test_a_task_that_auto_would_not_guess_is_asked(tmp_path, words):
+    """The drafted file does not fail with a question that it could have asked."""
+    tables(tmp_path, samples=samples(died=words), lab=lab())
+    ((_, line),) = draft_choices(draft_study(tmp_path))
+    assert line.startswith("task: auto  # choose: multiclass")
+
+
 def test_what_cannot_be_used_is_left_out_with_its_reason(tmp_path):
     """Text, images, repeated rows without time, and tables without ids stay as comments."""
     ids = np.arange(30)
@@ -202,7 +255,7 @@ def test_a_folder_with_one_table_asks_for_modalities(tmp_path):
 @pytest.mark.data
 @pytest.mark.parametrize(
     ("name", "target", "left"),
-    [("p12", "in_hospital_death", 0), ("rosmap", "alzheimer", 0), ("handwritten", "digit", 1)],
+    [("p12", "in_hospital_death", 1), ("rosmap", "alzheimer", 0), ("handwritten", "digit", 1)],
 )
 def test_real_folders_are_understood(data_dir, name, target, left):
     """Samples, ids, targets, splits and kinds of published data sets are found."""

@@ -6,12 +6,16 @@ import json
 import os
 import re
 import warnings
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from fusewise.evaluate import Evaluation
 from fusewise.exceptions import FusewiseWarning, NotAvailableError, StudyError
 from fusewise.study import model_stages, read_study
+from fusewise.study.provenance import describe_round
 
 ALL = ("data", "profile", "recommend", "fit", "presence", "evaluate", "report")
 
@@ -329,3 +333,14 @@ def test_the_manifest_tells_versions_seeds_timings_and_content(finished):
     assert all(e["seconds"] >= 0 and e["files"] for e in manifest["stages"].values())
     assert len(manifest["tables"]) == 5
     assert str(finished) not in json.dumps(manifest["tables"])
+
+
+def test_a_score_that_does_not_exist_is_told_as_undefined(finished):
+    """Neither the progress line nor the rounds of the report print nan; few samples are marked."""
+    evaluation = Evaluation.from_json(finished / "run" / "evaluation.json")
+    stage = next(s for s in model_stages.MODEL_STAGES if s.name == "evaluate")
+    nothing = evaluation.headline.assign(estimate=np.nan, low=np.nan, high=np.nan)
+    said = stage.summary(replace(evaluation, headline=nothing.assign(small=True, n=2)))
+    assert said.startswith("roc_auc undefined (few samples); requirements: ")
+    entry = {"strategy": "late", "masking": None, "metric": "roc_auc", "requirements": {}}
+    assert describe_round(entry | {"score": [np.nan] * 3}) == "late fusion: roc_auc undefined"

@@ -113,9 +113,10 @@ def show_evaluation(run: Run) -> None:
     pooled = evaluation.pooled.set_index("metric")
     for row in evaluation.headline.itertuples(index=False):
         came = pooled.loc[row.metric]
+        score = _interval(row.estimate, row.low, row.high, _number)
         table.add_row(
             row.metric,
-            _interval(row.estimate, row.low, row.high, _number),
+            f"[dim]{score} small[/]" if getattr(row, "small", False) else score,
             _interval(came["estimate"], came["low"], came["high"], _number),
         )
     console.print(table)

@@ -18,6 +18,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         **_SCORE,
         "n": _INT,
         "effective_n": _REAL,
+        "small": _FLAG,
         "by_pattern_mean": _REAL,
         "source": _TEXT,
         "note": _TEXT,

@@ -31,6 +31,7 @@ from fusewise.evaluate.requirements import (
 )
 from fusewise.evaluate.result import Evaluation
 from fusewise.evaluate.scoring import Scoring
+from fusewise.evaluate.words import plural
 from fusewise.exceptions import EvaluationError
 
 if TYPE_CHECKING:
@@ -234,7 +235,7 @@ def evaluate(
         ),
         uncovered=headline.uncovered,
         notes=_notes(test, natural, left_out, mixture.weights, population)
-        + tuple(mixture_notes(mixture, headline, test.pattern, min_cell)),
+        + tuple(mixture_notes(mixture, headline, test.pattern, scoring)),
     )
 
 
@@ -374,13 +375,14 @@ def _notes(
     silent = int((~natural.answered & (test.pattern != EMPTY_PATTERN)).sum())
     if silent:
         notes.append(
-            f"{silent} test samples have only modalities that the predictor cannot answer from; "
-            f"they are left out."
+            f"{plural(silent, 'test sample', ('has', 'have'))} only modalities that the predictor "
+            f"cannot answer from and {'is' if silent == 1 else 'are'} left out."
         )
     if left_out:
         share = sum(weights.get(label, 0.0) for label in left_out)
         notes.append(
-            f"{len(left_out)} rarer patterns ({share:.1%} of the deployment) are not in the "
-            f"withheld view; withheld_patterns sets how many are."
+            f"{plural(len(left_out), 'rarer pattern')} ({share:.1%} of the deployment) "
+            f"{'is' if len(left_out) == 1 else 'are'} not in the withheld view; withheld_patterns "
+            f"sets how many are."
         )
     return tuple(notes)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fusewise.data import EMPTY_PATTERN, Deployment, pattern_label
+from fusewise.evaluate.words import plural
 from fusewise.exceptions import EvaluationError
 
 if TYPE_CHECKING:
@@ -157,6 +158,7 @@ def score_headline(
                 **score.columns(),
                 "n": len(headline.rows),
                 "effective_n": headline.effective_n,
+                "small": bool(scoring.too_few(headline.rows, headline.effective_n)),
                 "by_pattern_mean": mean,
                 "source": mixture.source,
             }
@@ -165,10 +167,16 @@ def score_headline(
 
 
 def mixture_notes(
-    mixture: Mixture, headline: Headline, pattern: npt.NDArray[Any], min_cell: int
+    mixture: Mixture, headline: Headline, pattern: npt.NDArray[Any], scoring: Scoring
 ) -> list[str]:
     """Say what the headline does not cover and what it rests on."""
-    notes = []
+    notes, min_cell = [], scoring.min_cell
+    few = scoring.too_few(headline.rows, headline.effective_n)
+    if few:
+        notes.append(
+            f"The headline rests on {few}: too few for a firm statement (minimum cell size "
+            f"{min_cell})."
+        )
     if mixture.source == "test":
         notes.append(
             "The deployment's availability is not known: the headline is the test set as it came."
@@ -178,10 +186,12 @@ def mixture_notes(
             "The headline weighs patterns as in the training rows, which stand in for the "
             "deployment."
         )
-    if headline.uncovered:
+    n = len(headline.uncovered)
+    if n:
         notes.append(
-            f"{len(headline.uncovered)} patterns with {headline.uncovered_weight:.1%} of the "
-            f"deployment have no answered test sample; the headline says nothing about them."
+            f"{plural(n, 'pattern')} with {headline.uncovered_weight:.1%} of the deployment "
+            f"{'has' if n == 1 else 'have'} no answered test sample; the headline says nothing "
+            f"about {'it' if n == 1 else 'them'}."
         )
     if headline.weights is not None and len(headline.rows):
         labels = pattern[headline.rows].astype(str)
@@ -191,10 +201,9 @@ def mixture_notes(
         if covered > 0 and thin / covered > 0.1:
             notes.append(
                 f"{thin / covered:.0%} of the headline's weight rests on patterns with fewer than "
-                f"{min_cell} test samples each."
+                f"{plural(min_cell, 'test sample')} each."
             )
     if (pattern == EMPTY_PATTERN).any():
-        notes.append(
-            f"{int((pattern == EMPTY_PATTERN).sum())} test samples have no modality at all."
-        )
+        empty = int((pattern == EMPTY_PATTERN).sum())
+        notes.append(f"{plural(empty, 'test sample', ('has', 'have'))} no modality at all.")
     return notes

@@ -330,14 +330,9 @@ def _verdict(
         return UNDETERMINED, "no sample of the test set can show it"
     if np.isnan(low):
         return UNDETERMINED, note or "no interval without resampling"
-    if scoring.small(rows) or effective < scoring.min_cell:
-        counts = f"{len(rows)} samples"
-        if scoring.n_classes:
-            rarest = int(np.bincount(scoring.truth[rows], minlength=scoring.n_classes).min())
-            counts += f", {rarest} of the rarest class"
-        if effective < len(rows):
-            counts += f", effectively {effective:.0f}"
-        return UNDETERMINED, f"too few: {counts} (minimum cell size {scoring.min_cell})"
+    few = scoring.too_few(rows, effective)
+    if few:
+        return UNDETERMINED, f"too few: {few} (minimum cell size {scoring.min_cell})"
     at_least = requirement.limit == "at_least"
     limit = requirement.threshold
     if low >= limit if at_least else high <= limit:

@@ -30,8 +30,8 @@ class Evaluation(Result):
     n_boot : int
         Bootstrap replicates.
     headline : DataFrame
-        metric, estimate, low, high, n, effective_n, by_pattern_mean, source, note. The metric
-        computed once on the deployment's mixture of patterns; beside it the weighted mean of the
+        metric, estimate, low, high, n, effective_n, small, by_pattern_mean, source, note. The
+        metric computed once on the deployment's mixture of patterns; beside it the weighted mean of the
         scores per pattern.
     pooled : DataFrame
         metric, estimate, low, high, n, note. The test set as it came.
@@ -114,6 +114,7 @@ class Evaluation(Result):
         lines = [f"Headline, patterns weighted as in: {source}"]
         for r in self.headline.itertuples(index=False):
             mean = f"mean of patterns {r.by_pattern_mean:.3f}, effective n {r.effective_n:.0f}"
+            mean += ", small" if getattr(r, "small", False) else ""
             lines.append(f"  {r.metric:<18} {_score(r):<22} {mean}")
         return lines
 
@@ -149,6 +150,8 @@ def _score(row: object) -> str:
     estimate, low, high = (getattr(row, name) for name in ("estimate", "low", "high"))
     if pd.isna(estimate):
         return "undefined"
+    if pd.isna(low):
+        return f"{estimate:.3f}"
     return f"{estimate:.3f} [{low:.3f}, {high:.3f}]"
 
 

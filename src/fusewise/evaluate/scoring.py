@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from fusewise.evaluate.bootstrap import class_strata, interval, resample, stream
 from fusewise.evaluate.predictions import Predicted, Rows
+from fusewise.evaluate.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,6 +117,21 @@ class Scoring:
             return False
         counts = np.bincount(self.truth[rows], minlength=self.n_classes)
         return bool(counts.min() < CLASS_SHARE * self.min_cell)
+
+    def too_few(self, rows: Rows, effective_n: float) -> str:
+        """Return how few samples these are, in words, or nothing where they are enough.
+
+        Samples that were weighted count as their effective number too.
+        """
+        if not self.small(rows) and effective_n >= self.min_cell:
+            return ""
+        counts = plural(len(rows), "sample")
+        if self.n_classes:
+            rarest = int(np.bincount(self.truth[rows], minlength=self.n_classes).min())
+            counts += f", {rarest} of the rarest class"
+        if round(effective_n) < len(rows):
+            counts += f", effectively {effective_n:.0f}"
+        return counts
 
     def n_positive(self, rows: Rows) -> float:
         """Return the number of positives of a binary target; NaN for other tasks."""

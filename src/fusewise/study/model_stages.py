@@ -16,7 +16,7 @@ from typing import Any
 from fusewise.study.folder import RunFolder, Writer
 from fusewise.study.job import Job
 from fusewise.study.plan import BestSingle, Plan, make_estimator, plan_training
-from fusewise.study.provenance import next_step, provenance
+from fusewise.study.provenance import next_step, provenance, spell_score
 from fusewise.study.stage import Stage
 
 LIBRARIES = ("lightgbm", "numpy", "scikit-learn")
@@ -133,9 +133,9 @@ class _Evaluate(Stage):
 
     def summary(self, result: Any) -> str:
         first = result.headline.iloc[0]
-        text = (
-            f"{first['metric']} {first['estimate']:.3f} [{first['low']:.3f}, {first['high']:.3f}]"
-        )
+        text = f"{first['metric']} {spell_score(*first[['estimate', 'low', 'high']])}"
+        if first.get("small", False):
+            text += " (few samples)"
         status = result.requirements["status"].value_counts()
         met = ", ".join(
             f"{status[s]} {s}" for s in ("met", "not met", "undetermined") if s in status

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -108,12 +109,25 @@ def note_round(job: Job) -> None:
 def describe_round(entry: dict[str, Any]) -> str:
     """Say one attempt in a line."""
     masked = f", masking {entry['masking']}" if entry["masking"] else ""
-    estimate, low, high = entry["score"]
+    score = spell_score(*entry["score"])
     answers = ", ".join(f"{n} {status}" for status, n in sorted(entry["requirements"].items()))
     return (
-        f"{entry['strategy']} fusion{masked}: {entry['metric']} {estimate:.3f} "
-        f"[{low:.3f}, {high:.3f}]{f'; requirements: {answers}' if answers else ''}"
+        f"{entry['strategy']} fusion{masked}: {entry['metric']} {score}"
+        f"{f'; requirements: {answers}' if answers else ''}"
     )
+
+
+def spell_score(estimate: float, low: float, high: float) -> str:
+    """Write a score with its interval, or that there is none.
+
+    Examples
+    --------
+    >>> spell_score(0.8, 0.75, 0.85), spell_score(float("nan"), float("nan"), float("nan"))
+    ('0.800 [0.750, 0.850]', 'undefined')
+    """
+    if math.isnan(estimate):
+        return "undefined"
+    return f"{estimate:.3f}" + ("" if math.isnan(low) else f" [{low:.3f}, {high:.3f}]")
 
 
 def _version(library: str) -> str:

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from fusewise.report.blocks import Card, Cards, Listing, Notice, Prose, Section, Table
-from fusewise.report.frames import Patterns, Record, cells, columns, pick, records, why_missing
+from fusewise.report.blocks import Card, Cards, Cell, Listing, Notice, Prose, Section, Table
+from fusewise.report.frames import (
+    Patterns,
+    Record,
+    cells,
+    columns,
+    flag,
+    pick,
+    records,
+    why_missing,
+)
 from fusewise.report.metrics import better, title_name
 from fusewise.report.numbers import count, estimate, interval, known, number, plural
 from fusewise.report.text import Text, quote, say
@@ -78,6 +87,8 @@ def _card(row: Record, pooled: list[Record]) -> Card:
             say("test as it came: {value}", value=estimate(p["estimate"], p["low"], p["high"]))
             for p in pick(pooled, metric=metric)
         )
+    if flag(row, "small"):
+        notes.append(say("**few samples**: no ground for a decision"))
     way = better(metric)
     if way:
         notes.append(say("{way}", way=way))
@@ -94,7 +105,7 @@ def _table(rows: list[Record], pooled: list[Record]) -> Table:
             title_name(r["metric"]),
             "deployment mixture",
             estimate(r["estimate"], r["low"], r["high"]),
-            count(r.get("n")),
+            Cell(count(r.get("n")), "", "few samples" if flag(r, "small") else ""),
             count(r.get("effective_n")),
             number(r.get("by_pattern_mean")),
         )

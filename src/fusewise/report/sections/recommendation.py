@@ -15,7 +15,7 @@ from fusewise.report.blocks import (
     Verdict,
     Verdicts,
 )
-from fusewise.report.frames import cells, columns, records
+from fusewise.report.frames import cells, columns, flag, records
 from fusewise.report.glossary import MASKING, STRATEGIES, strategy_name
 from fusewise.report.metrics import metric_name
 from fusewise.report.numbers import count, estimate, interval, known, number, percent, plain
@@ -93,6 +93,7 @@ def _glances(evaluation: Any) -> tuple[Glance, ...]:
                 for part in (
                     interval(r["low"], r["high"], r["estimate"]),
                     f"n = {count(r.get('n'))}",
+                    "few samples" if flag(r, "small") else "",
                 )
                 if part
             ),
