@@ -325,3 +325,17 @@ def test_reasons_of_the_recommendation_are_not_met_or_unmet(folder, call):
     assert "  decided      availability: " in said
     assert "  not reached  " in said
     assert "not met" not in said
+
+
+def test_cadence_names_its_unit_and_has_no_exponent(folder, call):
+    """Half a day between timestamps is 43,200 seconds, and the table says seconds."""
+    times = pd.to_datetime(["2020-01-01 00:00", "2020-01-01 12:00"] * 75)
+    events = pd.DataFrame({"stay_id": np.repeat(np.arange(75), 2), "at": times, "value": 1.0})
+    events.assign(variable="pulse").to_parquet(folder / "lab.parquet")
+    path = folder / "study.yaml"
+    long = "{table: lab.parquet, kind: events, time: at, variable: variable, value: value}"
+    path.write_text(path.read_text().replace("{table: lab.parquet}", long))
+    said = call("profile", "study.yaml", "-q").out
+    assert "Cadence, in the unit of the event times (seconds for timestamps)" in said
+    assert "43,200" in said
+    assert "e+0" not in said

@@ -135,3 +135,11 @@ def test_a_headline_on_few_samples_is_marked_wherever_it_stands(results):
     assert "few samples</b>: no ground for a decision" in page
     assert "n = 1,199 · few samples" in page
     assert "no ground for a decision" not in report(profile, advice, evaluation).html
+
+
+def test_cadence_names_the_unit_of_its_figures(results):
+    """Also where there is one modality with events only."""
+    said = "Gaps and ages are in the unit of the event times (seconds where those are timestamps)."
+    profile = results[0]
+    assert said in report(profile).markdown
+    assert said in report(replace(profile, cadence=profile.cadence.head(1))).markdown

@@ -55,10 +55,11 @@ def show_profile(profile: Any) -> None:
     console.print(table)
     _show_patterns(console, profile)
     if len(profile.cadence):
-        table = _table("Cadence", "modality", "events per sample", "median gap", "age of the last")
+        title = "Cadence, in the unit of the event times (seconds for timestamps)"
+        table = _table(title, "modality", "events per sample", "median gap", "age of the last")
         for row in profile.cadence.itertuples(index=False):
             cells = (row.events_per_sample, row.median_gap, row.age_at_prediction)
-            table.add_row(escape(str(row.modality)), *(f"{value:,.4g}" for value in cells))
+            table.add_row(escape(str(row.modality)), *(_amount(value) for value in cells))
         console.print(table)
     for note in profile.notes:
         console.print(f"[yellow]note[/] {escape(note)}")
@@ -259,6 +260,13 @@ def _percent(share: float) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.3f}" if abs(value) < 100 else f"{value:,.4g}"
+
+
+def _amount(value: float) -> str:
+    if math.isnan(value):
+        return "?"
+    # Without an exponent: these may be seconds, and many.
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _signed(value: float) -> str:

@@ -112,9 +112,13 @@ def _cadence(profile: Any, rows: list[Record]) -> list[Any]:
     if known(ratio) and len(rows) > 1:
         text = say(
             "[[Cadence|cadence]]: between two measurements, the slowest modality waits **{ratio} "
-            "times** as long as the fastest. Gaps and ages are in the unit of the event times.",
+            "times** as long as the fastest. Gaps and ages are in the unit of the event times "
+            "(seconds where those are timestamps).",
             ratio=_times(ratio),
         )
     else:
-        text = say("The [[cadence]] of modalities with events, in the unit of their times.")
+        text = say(
+            "The [[cadence]] of modalities with events. Gaps and ages are in the unit of the event "
+            "times (seconds where those are timestamps)."
+        )
     return [*blocks, Prose(text), Table(heads, body, say("Cadence"), folded=False)]
