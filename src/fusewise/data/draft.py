@@ -26,6 +26,8 @@ _GROUPS = ("sex", "gender", "ethnicity", "race", "site", "hospital", "center", "
            "country", "insurance", "language")  # fmt: skip
 _TIMES = ("time", "timestamp", "ts", "datetime", "date", "minute", "minutes", "hour", "hours",
           "day", "days", "second", "seconds", "charttime", "offset", "t", "when", "at")  # fmt: skip
+# Of numbers in the samples table these are moments; plurals (a stay in days) are durations.
+_MOMENTS = ("time", "timestamp", "ts", "datetime", "date", "charttime", "minute", "hour", "when")
 _CUTOFFS = ("prediction", "cutoff", "landmark")
 _KNOWN = ("available", "signed", "released", "reported", "resulted", "stored")
 _VARIABLES = ("variable", "name", "item", "itemid", "parameter", "feature", "signal", "code",
@@ -34,7 +36,7 @@ _VALUES = ("value", "valuenum", "result", "reading", "measurement", "amount", "q
 _PARTS = {"train", "validation", "test"}
 _PATHS = (".png", ".jpg", ".jpeg", ".dcm", ".tif", ".tiff", ".nii", ".nii.gz", ".npy")
 _LONG_TEXT = 40
-_MAX_CLASSES = 20
+_MAX_CLASSES, _FEW = 20, 5
 
 
 def draft_study(folder: str | Path, *, root: str | None = None) -> str:
@@ -43,7 +45,8 @@ def draft_study(folder: str | Path, *, root: str | None = None) -> str:
     The samples table is the one with a unique id that the other tables share; the target, the
     split, clusters and subgroups are guessed from the names and values of its columns; a modality
     with several timed rows per sample is read as events. Every guess says so in a comment, and
-    what a person must decide is marked ``# choose:``. Without any such mark the file runs.
+    what a person must decide is marked ``# choose:``: a target among several candidates, the prediction
+    time where events and a time of the sample are there. Without any such mark the file runs.
 
     Parameters
     ----------
@@ -68,6 +71,9 @@ def draft_study(folder: str | Path, *, root: str | None = None) -> str:
     samples = _samples_table(tables, key)
     others = [table for table in tables if table is not samples]
     logs = [t for t in others if _is_request_log(t)]
+    modalities = _modality_lines([t for t in others if t not in logs], samples, key)
+    timed = any("kind: events" in line for line in modalities)
+    head, target = _samples_section(samples, key, timed=timed)
     lines = [
         f"# A first study file for {folder.resolve().name}, guessed from its tables.",
         f"# Lines with `{CHOOSE}` need a decision; docs/study-file.md explains every key.",
@@ -75,16 +81,15 @@ def draft_study(folder: str | Path, *, root: str | None = None) -> str:
         f"study: {_yaml(folder.resolve().name)}",
         *([] if root is None else [f"root: {_yaml(root)}"]),
         "",
-        *_samples_section(samples, key),
+        *head,
         "",
         "modalities:",
-        *_modality_lines([t for t in others if t not in logs], samples, key),
+        *modalities,
         "",
         *_deployment_section(logs),
         "",
         "# requirements:                 # what must hold; the exit code of `run` says whether it does",
-        "#   - {present: all, metric: roc_auc, at_least: 0.80}",
-        "#   - {absent: [NAME], metric: roc_auc, max_drop: 0.02}",
+        *_requirement_lines(target),
         "",
         "training: {strategy: auto, masking: auto, seed: 0}",
     ]
@@ -130,7 +135,10 @@ def _is_request_log(table: Table) -> bool:
     )
 
 
-def _samples_section(table: Table, key: str | None) -> list[str]:
+def _samples_section(
+    table: Table, key: str | None, *, timed: bool
+) -> tuple[list[str], Column | None]:
+    """Return the lines of the section and the column that was taken for the target."""
     columns = [c for c in table.columns.values() if c.name != key]
     splits = [c for c in columns if _is_split(c)]
     clusters = [c for c in columns if _is_cluster(c, table)]
@@ -143,7 +151,8 @@ def _samples_section(table: Table, key: str | None) -> list[str]:
         lines.append(f"  id: null  {CHOOSE} the column that identifies a sample in every table")
     else:
         lines.append(f"  id: {_yaml(key)}")
-    lines += _target_lines([c for c in left if c not in groups])
+    said, target = _target([c for c in left if c not in groups], table.rows)
+    lines += said
     if clusters:
         lines.append(f"  cluster: {_yaml(clusters[0].name)}  # never on both sides of a split")
     if groups:
@@ -153,19 +162,21 @@ def _samples_section(table: Table, key: str | None) -> list[str]:
     if cutoffs:
         lines.append(f"  prediction_time: {_yaml(cutoffs[0])}  # later rows are not used")
     else:
-        hint = f"; perhaps {times[0].name}" if times else ""
+        moments = [c.name for c in columns if _is_moment(c) and c is not target]
+        mark = CHOOSE if timed and moments else "#"
+        hint = f"; perhaps {' or '.join(moments[:3])}" if moments else ""
         lines.append(
-            f"  prediction_time: null  # a column or a constant, to ignore later rows{hint}"
+            f"  prediction_time: null  {mark} a column or a constant, to ignore later rows{hint}"
         )
     if splits:
         rest = ", ".join(c.name for c in splits[1:])
         lines.append(f"  split: {_yaml(splits[0].name)}{f'  # also there: {rest}' if rest else ''}")
     else:
         lines.append(f"  split: {{by: {'cluster' if clusters else 'random'}, test: 0.2}}")
-    return lines
+    return lines, target
 
 
-def _target_lines(columns: Sequence[Column]) -> list[str]:
+def _target(columns: Sequence[Column], rows: int) -> tuple[list[str], Column | None]:
     """Guess the target: a name that says so first, then few values, then any number."""
 
     def rank(column: Column) -> tuple[bool, bool, bool]:
@@ -183,25 +194,45 @@ def _target_lines(columns: Sequence[Column]) -> list[str]:
         and not c.name.lower().endswith("id")
     ]
     if not able:
-        return [f"  target: null  {CHOOSE} no column looks like a target"]
+        return [f"  target: null  {CHOOSE} no column looks like a target"], None
     ranked = sorted(able, key=rank, reverse=True)
     best, *rest = ranked
     tied = [c for c in rest if rank(c) == rank(best)]
     others = ", ".join(c.name for c in rest[:5]) + (", ..." if len(rest) > 5 else "")
     if tied:
         names = " or ".join(c.name for c in [best, *tied][:6])
-        return [f"  target: null  {CHOOSE} {names}", "  task: auto"]
-    lines = [
-        f"  target: {_yaml(best.name)}{f'  # a guess; also there: {others}' if others else ''}"
-    ]
-    if best.kind == "whole" and 3 <= best.distinct <= _MAX_CLASSES:
-        lines.append(
-            f"  task: auto  {CHOOSE} multiclass or regression ({best.name} has {best.distinct} "
-            "whole numbers)"
+        return [f"  target: null  {CHOOSE} {names}", "  task: auto"], best
+    hint = f"  {CHOOSE} {best.name} is a guess; also there: {others}" if others else ""
+    return [f"  target: {_yaml(best.name)}{hint}", f"  task: auto{_task_hint(best, rows)}"], best
+
+
+def _task_hint(target: Column, rows: int) -> str:
+    """What is left to say where `auto` would ask."""
+    if not 3 <= target.distinct <= _MAX_CLASSES or _is_amount(target):
+        return ""
+    if target.is_number:
+        return (
+            f"  {CHOOSE} multiclass or regression ({target.name} has {target.distinct} whole "
+            "numbers)"
         )
-    else:
-        lines.append("  task: auto")
-    return lines
+    if target.distinct > _FEW and target.distinct * _FEW > rows:
+        return f"  {CHOOSE} multiclass? ({target.name} has {target.distinct} words)"
+    return ""
+
+
+def _is_amount(column: Column) -> bool:
+    """Whether ``task: auto`` would take the column for regression."""
+    fractions = any(float(v) % 1 for v in column.levels or () if column.is_number)
+    return column.is_number and column.distinct > 2 and (fractions or column.levels is None)
+
+
+def _requirement_lines(target: Column | None) -> list[str]:
+    amount = target is not None and _is_amount(target)
+    metric, limit = ("r2", "0.30") if amount else ("roc_auc", "0.80")
+    return [
+        f"#   - {{present: all, metric: {metric}, at_least: {limit}}}",
+        f"#   - {{absent: [NAME], metric: {metric}, max_drop: 0.02}}",
+    ]
 
 
 def _modality_lines(tables: Sequence[Table], samples: Table, key: str | None) -> list[str]:
@@ -318,6 +349,10 @@ def _is_cluster(column: Column, table: Table) -> bool:
 def _is_group(column: Column) -> bool:
     last = column.name.lower().replace("-", "_").split("_")[-1]
     return last in _GROUPS and 2 <= column.distinct <= 10
+
+
+def _is_moment(column: Column) -> bool:
+    return column.kind == "time" or (column.is_number and names_hit(column.name, _MOMENTS))
 
 
 def _is_time(column: Column) -> bool:
