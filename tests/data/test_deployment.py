@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ibis
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,7 +53,10 @@ def labelled(weights):
         ({"liver": 0.5}, "rates"),
         ({"rates": {"liver": 0.5}, "cohort": "controlled"}, "rates"),
         ({"patterns": {"ehr": 1}}, "patterns"),
+        ({"ehr": 1, "ehr+imaging": 4}, "patterns"),
+        ({"ehr": 1, "(none)": 4}, "patterns"),
         ({"observed": LONG}, "observed"),
+        (LONG, "observed"),
         ({"cohort": "controlled"}, "none"),
         ({}, "none"),
         (Deployment(cohort="controlled"), "none"),
@@ -103,7 +109,8 @@ def test_facts_are_kept():
         ({"timing": True}, "timing must be one of yes, no, unknown, got True"),
         ({"cohrt": "open"}, r"unknown key 'cohrt'\. Did you mean 'cohort'\?"),
         ({"liver": "half"}, "unknown key 'liver'"),
-        (0.5, "expected a dict of rates, .* got float"),
+        (0.5, r"a dict of rates .* of patterns .* a log of requests .* 'training', .* got float"),
+        (["ehr"], "expected a dict of rates .* got list"),
         ("none.parquet", r"no file or folder 'none\.parquet'"),
     ],
     ids=str,
@@ -112,6 +119,21 @@ def test_declarations_that_say_nothing_clear_are_refused(given_, message):
     """The message names the key, what was expected and what came."""
     with pytest.raises(DeploymentError, match=f"deployment.*{message}"):
         Deployment.of(given_)
+
+
+@pytest.mark.parametrize("form", ["pandas", "polars", "arrow", "ibis", "path", "text"])
+def test_a_log_alone_is_what_was_observed(tmp_path, form):
+    """Whatever holds the log, it need not be wrapped."""
+    LONG.to_parquet(tmp_path / "log.parquet")
+    log = {
+        "pandas": LONG,
+        "polars": pl.from_pandas(LONG),
+        "arrow": pa.Table.from_pandas(LONG),
+        "ibis": ibis.memtable(LONG),
+        "path": tmp_path / "log.parquet",
+        "text": str(tmp_path / "log.parquet"),
+    }[form]
+    assert Deployment.of(log).counts == LONG_COUNTS
 
 
 @pytest.mark.parametrize(

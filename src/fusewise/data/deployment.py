@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
 
 from fusewise.data.presence import EMPTY_PATTERN, parse_pattern, pattern_codes, pattern_label
 from fusewise.data.request_log import count_patterns
@@ -62,7 +65,7 @@ class Deployment(Result):
     --------
     >>> Deployment.of({"liver": 0.5, "cardiac": 0.3}).source
     'rates'
-    >>> deployment = Deployment.of({"patterns": {"ehr": 3, "ehr+imaging": 1}})
+    >>> deployment = Deployment.of({"ehr": 3, "ehr+imaging": 1})
     >>> deployment.pattern_weights(["ehr", "imaging"])[frozenset({"ehr"})]
     0.75
     """
@@ -115,10 +118,12 @@ class Deployment(Result):
 
         Parameters
         ----------
-        given : None, Deployment, "training", or dict
-            A dict holds rates by modality (``{"liver": 0.5}``), or the keys of this class with
-            one of ``observed`` (a log of requests: path or table, or the word ``training``),
-            ``rates`` and ``patterns``.
+        given : None, Deployment, "training", path, table, or dict
+            A path or a table (pandas, polars, Arrow, Ibis) is the log of past requests. A dict
+            holds rates by modality (``{"liver": 0.5}``), weights of joint patterns where a name
+            in it joins several (``{"ehr+imaging": 1, "ehr": 4}``), or the keys of this class
+            with one of ``observed`` (a log of requests, or the word ``training``), ``rates`` and
+            ``patterns``.
         """
         if isinstance(given, cls):
             return given
@@ -128,14 +133,19 @@ class Deployment(Result):
             if given in ("training", "none"):
                 return cls(source=given)
             given = {"observed": given}
-        if not isinstance(given, Mapping):
-            raise DeploymentError(
-                "deployment: expected a dict of rates, 'training', a Deployment or None, got "
-                f"{type(given).__name__}."
-            )
+        elif not isinstance(given, Mapping):
+            if not _is_log(given):
+                raise DeploymentError(
+                    "deployment: expected a dict of rates ({'liver': 0.5}), a dict of patterns "
+                    "({'ehr+imaging': 1, 'ehr': 4}), a dict with the keys of the section "
+                    "`deployment`, a log of requests (a path, a pandas, polars, Arrow or Ibis "
+                    f"table), 'training', a Deployment or None, got {type(given).__name__}."
+                )
+            given = {"observed": given}
         facts = {f.name for f in fields(cls)} | {"observed"}
         if given and not facts & set(given) and all(_is_number(v) for v in given.values()):
-            given = {"rates": dict(given)}
+            joint = any("+" in str(k) or k == EMPTY_PATTERN for k in given)
+            given = {"patterns" if joint else "rates": dict(given)}
         unknown = [k for k in given if k not in facts]
         if unknown:
             hint = did_you_mean(unknown[0], facts)
@@ -267,6 +277,12 @@ def _check_weights(table: Mapping[str, float] | None) -> None:
         raise DeploymentError(
             "deployment: it holds no request with a modality. Give at least one pattern a weight."
         )
+
+
+def _is_log(given: Any) -> bool:
+    """Whether a value is a path or a table of any kind that is read."""
+    known = isinstance(given, os.PathLike | pd.DataFrame | pa.Table | pa.RecordBatch)
+    return known or hasattr(given, "to_arrow") or hasattr(given, "to_pyarrow")
 
 
 def _is_number(value: Any) -> bool:
