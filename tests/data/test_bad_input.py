@@ -340,6 +340,8 @@ def test_tasks_and_kinds_that_do_not_exist_yet_say_so():
         read(task="survival")
     with pytest.raises(NotAvailableError, match="kind 'image' is planned"):
         read(kind="image")
+    with pytest.raises(NotAvailableError, match="kind 'text' is planned"):
+        read("none.parquet", samples="none.parquet", kind="text")
     with pytest.raises(
         DatasetError, match=r"kind must be one of table, events, got 'event'.*Did you"
     ):

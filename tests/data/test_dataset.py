@@ -417,3 +417,11 @@ def test_scikit_learn_splits_and_cross_validates_a_dataset(ds):
     assert sorted(np.concatenate([ds[held].ids for _, held in folds])) == list(range(N))
     scores = cross_validate(Majority(), ds, ds.target, cv=3, error_score="raise")
     assert len(scores["test_score"]) == 3
+
+
+@pytest.mark.parametrize("method", ["only", "without"])
+@pytest.mark.parametrize("names", [["lab"], ("lab",)], ids=["list", "tuple"])
+def test_a_list_of_names_is_sent_to_the_way_to_write_it(ds, method, names):
+    """Names are arguments, and the message writes the call out."""
+    with pytest.raises(DatasetError, match=rf"write {method}\('lab'\)\."):
+        getattr(ds, method)(names)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from fusewise.data import StudyFile, read_study_file
-from fusewise.exceptions import StudyError
+from fusewise.exceptions import NotAvailableError, StudyError
+from fusewise.study import read_study
 
 MINIMAL = """\
 study: icu
@@ -170,7 +171,6 @@ def test_wrong_values_say_what_was_expected_and_what_came(tmp_path, section, wor
         ("{table: t, kind: events, time: t, variable: v}", "go together"),
         ("{table: t, variable: v, value: x}", "belong to `kind: events`"),
         ("{table: t, column: note}", "use `columns: [...]` here"),
-        ("{table: t, kind: text}", "needs `column`"),
         ("{table: t, present: p, absent_when: all_null}", "declare presence once"),
         ("{kind: table}", "modalities.m.table: this key is required"),
         ("", "modalities.m: expected keys with values, got nothing"),
@@ -179,6 +179,14 @@ def test_wrong_values_say_what_was_expected_and_what_came(tmp_path, section, wor
 def test_a_modality_whose_keys_do_not_fit_its_kind_is_refused(tmp_path, modality, words):
     """Long form, wide form, text and presence each have their own keys."""
     assert words in complaint(tmp_path, f"{MINIMAL}  m: {modality}\n")
+
+
+@pytest.mark.parametrize("kind", ["text", "image"])
+def test_a_planned_kind_is_said_before_its_keys_are_asked(tmp_path, kind):
+    """Nobody should fill in a column for something that does not exist yet."""
+    (tmp_path / "study.yaml").write_text(f"{MINIMAL}  m: {{table: t, kind: {kind}}}\n")
+    with pytest.raises(NotAvailableError, match=f"kind {kind} is planned but not there yet"):
+        read_study(tmp_path / "study.yaml")
 
 
 @pytest.mark.parametrize(

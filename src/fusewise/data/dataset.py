@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -101,6 +101,8 @@ class MultimodalDataset:
             if isinstance(names, str):
                 raise DatasetError(f"{argument}: expected a list of columns, got {names!r}.")
         declared = {str(name): Modality.of(m) for name, m in modalities.items()}
+        for name, modality in declared.items():
+            modality.check(name)  # before anything is read
         table = read_samples(
             samples,
             id=id,
@@ -198,12 +200,12 @@ class MultimodalDataset:
 
     def only(self, *names: str) -> MultimodalDataset:
         """Return the dataset with the named modalities and no others."""
-        self._check_names(names)
+        self._check_names(names, "only")
         return self._with_names(tuple(n for n in self._names if n in names))
 
     def without(self, *names: str) -> MultimodalDataset:
         """Return the dataset without the named modalities."""
-        self._check_names(names)
+        self._check_names(names, "without")
         return self._with_names(tuple(n for n in self._names if n not in names))
 
     def with_presence(self, presence: BoolArray) -> MultimodalDataset:
@@ -384,8 +386,14 @@ class MultimodalDataset:
             raise DatasetError(f"modality {name!r} is of kind {block.kind!r} and has no events.")
         return block, np.flatnonzero(self._presence[:, self._names.index(name)])
 
-    def _check_names(self, names: Sequence[str]) -> None:
+    def _check_names(self, names: Sequence[Any], method: str | None = None) -> None:
         for name in names:
+            if method and isinstance(name, Iterable) and not isinstance(name, str):
+                written = ", ".join(repr(n) for n in name)
+                raise DatasetError(
+                    f"{method}() takes names of modalities, not a {type(name).__name__} of them: "
+                    f"write {method}({written})."
+                )
             if name not in self._names:
                 raise UnknownModalityError(
                     f"no modality {name!r}; the dataset has {', '.join(self._names)}."

@@ -33,7 +33,6 @@ def read_modality(
     declared : bool array (n_samples,), optional
         Who has it, where the samples table says so; otherwise presence means having rows.
     """
-    modality.check(name)
     what = f"modality {name!r}"
     table = open_table(modality.table, what=what)
     key = modality.id or index.id

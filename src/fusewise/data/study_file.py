@@ -143,10 +143,6 @@ class ModalitySection(Section):
             raise ValueError("`variable` and `value` belong to `kind: events`")
         if self.present is not None and self.absent_when is not None:
             raise ValueError("declare presence once: by `present` or by `absent_when`, not both")
-        if self.kind in ("text", "image") and self.column is None:
-            raise ValueError(
-                f"kind {self.kind} needs `column`, the column that holds the {self.kind}"
-            )
         if self.kind in ("table", "events") and self.column is not None:
             raise ValueError("`column` belongs to text and image; use `columns: [...]` here")
         return self
