@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fusewise.data import Result, write_atomically
+from fusewise.exceptions import RunFolderError
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,3 +214,11 @@ def test_files_are_as_readable_as_the_umask_allows(tmp_path):
     finally:
         os.umask(before)
     assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_folder_that_does_not_exist_is_named(tmp_path):
+    """The message names the folder that is missing, and no temporary file."""
+    with pytest.raises(RunFolderError) as caught:
+        write_atomically(tmp_path / "none" / "a.json", b"{}")
+    assert str(caught.value) == f"the folder '{tmp_path / 'none'}' does not exist. Create it."
+    assert caught.value.strerror == f"the folder '{tmp_path / 'none'}' does not exist"

@@ -13,6 +13,8 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from fusewise.exceptions import RunFolderError
+
 _SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -71,8 +73,19 @@ _RESULTS: dict[str, type[Result]] = {}
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write `content` under a temporary name beside `path`, then rename it into place."""
+    """Write `content` under a temporary name beside `path`, then rename it into place.
+
+    Raises
+    ------
+    RunFolderError
+        The folder does not exist.
+    """
     target = Path(path)
+    if not target.parent.is_dir():
+        missing = f"the folder {str(target.parent)!r} does not exist"
+        error = RunFolderError(f"{missing}. Create it.")
+        error.strerror = missing  # as any OSError has it
+        raise error
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
