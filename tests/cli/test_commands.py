@@ -206,6 +206,8 @@ def test_an_interruption_says_how_to_go_on(folder, call, monkeypatch):
         patch.setattr(type(fit), "compute", stop)
         said = call("run", "study.yaml")
     assert said.code == 130
+    assert "evaluate interrupted\n" in said.err
+    assert "failed" not in said.err
     assert "Finished stages are kept in runs/ward; the same command goes on" in said.err
     again = call("run", "study.yaml")
     assert again.code == 0

@@ -13,8 +13,14 @@ if TYPE_CHECKING:
 
     from fusewise.study import Progress, StageEvent
 
-_MARKS = {"done": "✓", "kept": "=", "skipped": "-", "failed": "✗"}
-_STYLES = {"done": "green", "kept": "blue", "skipped": "dim", "failed": "red"}
+_MARKS = {"done": "✓", "kept": "=", "skipped": "-", "failed": "✗", "interrupted": "!"}
+_STYLES = {
+    "done": "green",
+    "kept": "blue",
+    "skipped": "dim",
+    "failed": "red",
+    "interrupted": "yellow",
+}
 
 
 @contextlib.contextmanager

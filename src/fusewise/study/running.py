@@ -48,7 +48,7 @@ class StageEvent:
     ----------
     stage : str
         Name of the stage.
-    state : {"start", "done", "kept", "skipped", "failed"}
+    state : {"start", "done", "kept", "skipped", "failed", "interrupted"}
         ``kept``: nothing that it depends on has changed since it was done.
     doing : str
         What the stage does, in words.
@@ -224,8 +224,9 @@ def _do(stage: Stage, job: Job, tell: Progress, *, force: bool) -> bool:
             summary=stage.summary(result),
             warnings=list(warned),
         )
-    except BaseException:
-        tell(StageEvent(stage.name, "failed", stage.doing, "", time.perf_counter() - start))
+    except BaseException as error:
+        state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        tell(StageEvent(stage.name, state, stage.doing, "", time.perf_counter() - start))
         raise
     tell(StageEvent(stage.name, "done", stage.doing, stage.summary(result), seconds, warned))
     return True
