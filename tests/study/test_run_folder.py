@@ -12,6 +12,7 @@ import pytest
 
 from fusewise.exceptions import RunFolderError
 from fusewise.study import default_folder, read_study
+from fusewise.study import folder as folder_module
 from fusewise.study.folder import RunFolder
 
 HOLD = """
@@ -142,3 +143,39 @@ def test_a_result_may_be_a_folder(tmp_path):
 def test_the_default_folder_is_named_after_the_study(name, folder):
     """A name cannot lead out of `runs`."""
     assert default_folder(name) == Path("runs") / folder
+
+
+def test_a_run_that_wrote_nothing_leaves_nothing(tmp_path):
+    """The lock goes with the run, and so do the folders that it made and left empty."""
+    with pytest.raises(KeyError), RunFolder(tmp_path / "runs" / "icu", "icu").open():
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_was_there_before_stays(tmp_path):
+    """Only what the run made is taken away."""
+    (tmp_path / "run").mkdir()
+    with RunFolder(tmp_path / "run", "icu").open():
+        assert (tmp_path / "run" / "run.lock").exists()
+    assert list((tmp_path / "run").iterdir()) == []
+    with RunFolder(tmp_path / "other", "icu").open() as opened:
+        opened.save_manifest()
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["run.json"]
+
+
+def test_a_lock_that_was_removed_while_it_was_being_taken_is_not_one(tmp_path, monkeypatch):
+    """Who opened the file before it was removed takes the new one, so that one run holds it."""
+    take, removed = folder_module._take, []
+
+    def slow(lock):
+        if not removed:
+            removed.append(Path(lock.name))
+            removed[0].unlink()
+        return take(lock)
+
+    monkeypatch.setattr(folder_module, "_take", slow)
+    with RunFolder(tmp_path / "run", "icu").open():
+        assert removed
+        monkeypatch.setattr(folder_module, "_take", take)
+        with pytest.raises(RunFolderError, match="in use"), RunFolder(tmp_path / "run", "i").open():
+            pass

@@ -230,7 +230,7 @@ def test_rows_that_are_not_used_are_counted_and_reported(folder):
     lab = pd.read_csv(folder / "lab.csv")
     lab.loc[0, "lactate"] = float("inf")
     lab = pd.concat([lab, pd.DataFrame({"stay_id": [1, 2], "lactate": 1.0})])
-    lab.to_parquet(folder / "lab.parquet")
+    lab.to_parquet(folder / "lab.parquet", index=False)
     settings = {"samples.prediction_time": 60, "modalities.lab.table": "lab.parquet"}
     events = []
     done = run(folder, settings, progress=events.append)

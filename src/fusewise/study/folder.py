@@ -52,19 +52,8 @@ class RunFolder:
     @contextlib.contextmanager
     def open(self) -> Iterator[RunFolder]:
         """Make the folder, take its lock and read its manifest; the lock ends with the block."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = (self.path / LOCK).open("a+", encoding="utf-8")
-        except OSError as error:
-            raise self._unwritable(error) from error
-        with lock:
-            if not _take(lock):
-                lock.seek(0)
-                holder = lock.read().strip() or "another process"
-                raise RunFolderError(
-                    f"the run folder {str(self.path)!r} is in use by {holder}. Wait for it to end, "
-                    "or choose another folder (--folder)."
-                )
+        made = [path for path in (self.path, *self.path.parents) if not path.exists()]
+        with self._locked() as lock:
             try:
                 lock.truncate(0)
                 lock.write(f"process {os.getpid()} on {platform.node()}, since {_now()}")
@@ -74,7 +63,33 @@ class RunFolder:
                 yield self
             finally:
                 shutil.rmtree(self.path / SCRATCH, ignore_errors=True)
-                _give(lock)
+                _give(lock, self.path / LOCK)
+                _remove_empty(made)
+
+    def _locked(self) -> IO[str]:
+        """Make the folder and return its lock file, locked by this process."""
+        path, tries = self.path / LOCK, 3
+        while True:
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+                lock = path.open("a+", encoding="utf-8")
+            except OSError as error:
+                # The run that made the folder may have taken it away again just now.
+                if isinstance(error, FileNotFoundError) and not self.path.exists() and tries:
+                    tries -= 1
+                    continue
+                raise self._unwritable(error) from error
+            if not _take(lock):
+                with lock:
+                    lock.seek(0)
+                    holder = lock.read().strip() or "another process"
+                raise RunFolderError(
+                    f"the run folder {str(self.path)!r} is in use by {holder}. Wait for it to end, "
+                    "or choose another folder (--folder)."
+                )
+            if _is_same_file(lock, path):
+                return lock
+            lock.close()  # it was removed between opening and locking
 
     def file(self, name: str) -> Path:
         """Return the path of a result."""
@@ -203,10 +218,25 @@ def _take(lock: IO[str]) -> bool:
     return True
 
 
-def _give(lock: IO[str]) -> None:
-    # The file stays: deleting it would let two later runs lock two files of one name.
+def _give(lock: IO[str], path: Path) -> None:
     with contextlib.suppress(OSError):
         lock.truncate(0)
+        # Whoever has opened it by now finds, once it is locked, that it is not there any more.
+        path.unlink()
+
+
+def _is_same_file(lock: IO[str], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(lock.fileno()), path.stat())
+    except OSError:
+        return False
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    """Remove folders from the innermost one, up to the first that holds something."""
+    with contextlib.suppress(OSError):
+        for folder in folders:
+            folder.rmdir()
 
 
 def _take_on_windows(lock: IO[str]) -> bool:
