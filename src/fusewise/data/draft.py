@@ -6,20 +6,14 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
+from fusewise.data.draft_target import CHOOSE, TARGETS, as_yaml, guess_target, requirement_lines
 from fusewise.data.look import Column, Table, look, names_hit, shared_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-CHOOSE = "# choose:"
-
 _SAMPLES = ("samples", "sample", "cohort", "patients", "stays", "subjects", "index", "labels",
             "targets", "cases", "units", "people", "participants")  # fmt: skip
-_TARGETS = ("target", "label", "labels", "outcome", "y", "death", "died", "dead", "mortality",
-            "class", "diagnosis", "disease", "response", "readmission", "readmitted", "failure",
-            "failed", "churn", "score", "grade", "stage", "relapse", "event", "status")  # fmt: skip
 _CLUSTERS = ("patient", "subject", "person", "participant", "customer", "user", "family", "unit",
              "machine", "device", "household")  # fmt: skip
 _GROUPS = ("sex", "gender", "ethnicity", "race", "site", "hospital", "center", "centre", "region",
@@ -36,7 +30,6 @@ _VALUES = ("value", "valuenum", "result", "reading", "measurement", "amount", "q
 _PARTS = {"train", "validation", "test"}
 _PATHS = (".png", ".jpg", ".jpeg", ".dcm", ".tif", ".tiff", ".nii", ".nii.gz", ".npy")
 _LONG_TEXT = 40
-_MAX_CLASSES, _FEW = 20, 5
 
 
 def draft_study(folder: str | Path, *, root: str | None = None) -> str:
@@ -78,8 +71,8 @@ def draft_study(folder: str | Path, *, root: str | None = None) -> str:
         f"# A first study file for {folder.resolve().name}, guessed from its tables.",
         f"# Lines with `{CHOOSE}` need a decision; docs/study-file.md explains every key.",
         *[f"# Not read: {text}" for text in unread],
-        f"study: {_yaml(folder.resolve().name)}",
-        *([] if root is None else [f"root: {_yaml(root)}"]),
+        f"study: {as_yaml(folder.resolve().name)}",
+        *([] if root is None else [f"root: {as_yaml(root)}"]),
         "",
         *head,
         "",
@@ -89,7 +82,7 @@ def draft_study(folder: str | Path, *, root: str | None = None) -> str:
         *_deployment_section(logs),
         "",
         "# requirements:                 # what must hold; the exit code of `run` says whether it does",
-        *_requirement_lines(target),
+        *requirement_lines(target),
         "",
         "training: {strategy: auto, masking: auto, seed: 0}",
     ]
@@ -123,7 +116,7 @@ def _samples_table(tables: Sequence[Table], key: str | None) -> Table:
     def rank(table: Table) -> tuple[bool, bool, bool, int]:
         named = names_hit(table.name, _SAMPLES)
         keyed = key is not None and key in table.columns and table.is_unique(key)
-        target = any(names_hit(c, _TARGETS) for c in table.columns)
+        target = any(names_hit(c, TARGETS) for c in table.columns)
         return keyed, named, target, table.rows
 
     return max(tables, key=rank)
@@ -146,21 +139,21 @@ def _samples_section(
     flags = [c for c in columns if c.name.startswith("has_")]
     left = [c for c in columns if c not in [*splits, *clusters, *times, *flags]]
     groups = [c for c in left if _is_group(c)]
-    lines = ["samples:", f"  table: {_yaml(table.path)}"]
+    lines = ["samples:", f"  table: {as_yaml(table.path)}"]
     if key is None:
         lines.append(f"  id: null  {CHOOSE} the column that identifies a sample in every table")
     else:
-        lines.append(f"  id: {_yaml(key)}")
-    said, target = _target([c for c in left if c not in groups], table.rows)
+        lines.append(f"  id: {as_yaml(key)}")
+    said, target = guess_target([c for c in left if c not in groups], table.rows)
     lines += said
     if clusters:
-        lines.append(f"  cluster: {_yaml(clusters[0].name)}  # never on both sides of a split")
+        lines.append(f"  cluster: {as_yaml(clusters[0].name)}  # never on both sides of a split")
     if groups:
-        names = ", ".join(_yaml(c.name) for c in groups)
+        names = ", ".join(as_yaml(c.name) for c in groups)
         lines.append(f"  groups: [{names}]  # for bias checks; these are no features")
     cutoffs = [c.name for c in times if names_hit(c.name, _CUTOFFS)]
     if cutoffs:
-        lines.append(f"  prediction_time: {_yaml(cutoffs[0])}  # later rows are not used")
+        lines.append(f"  prediction_time: {as_yaml(cutoffs[0])}  # later rows are not used")
     else:
         moments = [c.name for c in columns if _is_moment(c) and c is not target]
         mark = CHOOSE if timed and moments else "#"
@@ -170,69 +163,12 @@ def _samples_section(
         )
     if splits:
         rest = ", ".join(c.name for c in splits[1:])
-        lines.append(f"  split: {_yaml(splits[0].name)}{f'  # also there: {rest}' if rest else ''}")
+        lines.append(
+            f"  split: {as_yaml(splits[0].name)}{f'  # also there: {rest}' if rest else ''}"
+        )
     else:
         lines.append(f"  split: {{by: {'cluster' if clusters else 'random'}, test: 0.2}}")
     return lines, target
-
-
-def _target(columns: Sequence[Column], rows: int) -> tuple[list[str], Column | None]:
-    """Guess the target: a name that says so first, then few values, then any number."""
-
-    def rank(column: Column) -> tuple[bool, bool, bool]:
-        return (
-            names_hit(column.name, _TARGETS),
-            column.distinct == 2,
-            column.levels is not None,
-        )
-
-    able = [
-        c
-        for c in columns
-        if c.distinct >= 2
-        and (c.is_number or c.levels is not None)
-        and not c.name.lower().endswith("id")
-    ]
-    if not able:
-        return [f"  target: null  {CHOOSE} no column looks like a target"], None
-    ranked = sorted(able, key=rank, reverse=True)
-    best, *rest = ranked
-    tied = [c for c in rest if rank(c) == rank(best)]
-    others = ", ".join(c.name for c in rest[:5]) + (", ..." if len(rest) > 5 else "")
-    if tied:
-        names = " or ".join(c.name for c in [best, *tied][:6])
-        return [f"  target: null  {CHOOSE} {names}", "  task: auto"], best
-    hint = f"  {CHOOSE} {best.name} is a guess; also there: {others}" if others else ""
-    return [f"  target: {_yaml(best.name)}{hint}", f"  task: auto{_task_hint(best, rows)}"], best
-
-
-def _task_hint(target: Column, rows: int) -> str:
-    """What is left to say where `auto` would ask."""
-    if not 3 <= target.distinct <= _MAX_CLASSES or _is_amount(target):
-        return ""
-    if target.is_number:
-        return (
-            f"  {CHOOSE} multiclass or regression ({target.name} has {target.distinct} whole "
-            "numbers)"
-        )
-    if target.distinct > _FEW and target.distinct * _FEW > rows:
-        return f"  {CHOOSE} multiclass? ({target.name} has {target.distinct} words)"
-    return ""
-
-
-def _is_amount(column: Column) -> bool:
-    """Whether ``task: auto`` would take the column for regression."""
-    fractions = any(float(v) % 1 for v in column.levels or () if column.is_number)
-    return column.is_number and column.distinct > 2 and (fractions or column.levels is None)
-
-
-def _requirement_lines(target: Column | None) -> list[str]:
-    amount = target is not None and _is_amount(target)
-    metric, limit = ("r2", "0.30") if amount else ("roc_auc", "0.80")
-    return [
-        f"#   - {{present: all, metric: {metric}, at_least: {limit}}}",
-        f"#   - {{absent: [NAME], metric: {metric}, max_drop: 0.02}}",
-    ]
 
 
 def _modality_lines(tables: Sequence[Table], samples: Table, key: str | None) -> list[str]:
@@ -248,13 +184,13 @@ def _modality_lines(tables: Sequence[Table], samples: Table, key: str | None) ->
 
 def _modality(table: Table, samples: Table, key: str | None) -> str:
     name = table.name.replace("+", "_")
-    declared = {"table": _yaml(table.path)}
+    declared = {"table": as_yaml(table.path)}
     own = key
     if key is None or key not in table.columns:
         own = _foreign_key(table, samples, key)
         if own is None:
             return f"  # {name}: {table.path} has no column with the ids of the samples"
-        declared["id"] = _yaml(own)
+        declared["id"] = as_yaml(own)
     assert own is not None
     features = [c for c in table.columns.values() if c.name != own]
     planned = _planned(features)
@@ -267,20 +203,20 @@ def _modality(table: Table, samples: Table, key: str | None) -> str:
                 f"  # {name}: {{table: {declared['table']}}}  {CHOOSE} it repeats {own} and has no "
                 "time column; keep one row per sample, or name its time"
             )
-        declared |= {"kind": "events", "time": _yaml(times[0].name)}
+        declared |= {"kind": "events", "time": as_yaml(times[0].name)}
         rest = [c for c in features if c not in times]
         variable = _best(rest, _VARIABLES, ("text", "whole"))
         value = _best([c for c in rest if c.name != variable], _VALUES, ("number", "whole"))
         if variable is not None and value is not None:
-            declared |= {"variable": _yaml(variable), "value": _yaml(value)}
+            declared |= {"variable": as_yaml(variable), "value": as_yaml(value)}
     known = [c.name for c in features if _is_time(c) and names_hit(c.name, _KNOWN)]
-    if known and declared.get("time") != _yaml(known[0]):
-        declared["available_at"] = _yaml(known[0])
+    if known and declared.get("time") != as_yaml(known[0]):
+        declared["available_at"] = as_yaml(known[0])
     flag = samples.columns.get(f"has_{name}")
     if flag is not None and (flag.kind == "boolean" or set(flag.levels or ()) <= {0, 1}):
-        declared["present"] = _yaml(flag.name)
+        declared["present"] = as_yaml(flag.name)
     inside = ", ".join(f"{k}: {v}" for k, v in declared.items())
-    return f"  {_yaml(name)}: {{{inside}}}"
+    return f"  {as_yaml(name)}: {{{inside}}}"
 
 
 def _planned(features: Iterable[Column]) -> str | None:
@@ -312,7 +248,7 @@ def _best(columns: Iterable[Column], words: Sequence[str], kinds: Sequence[str])
 
 def _deployment_section(logs: Sequence[Table]) -> list[str]:
     if logs:
-        source = [f"  observed: {_yaml(logs[0].path)}  # read as a log of requests"]
+        source = [f"  observed: {as_yaml(logs[0].path)}  # read as a log of requests"]
     else:
         source = [
             "  # Availability is unknown until it is observed or declared; late fusion is then the",
@@ -357,10 +293,3 @@ def _is_moment(column: Column) -> bool:
 
 def _is_time(column: Column) -> bool:
     return column.kind == "time" or (column.is_number and names_hit(column.name, _TIMES))
-
-
-def _yaml(text: str) -> str:
-    """Write a scalar so that YAML reads it back as this text, also inside braces."""
-    return yaml.safe_dump([text], default_flow_style=True, allow_unicode=True, width=10**6).strip()[
-        1:-1
-    ]
