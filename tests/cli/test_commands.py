@@ -339,6 +339,17 @@ def test_cadence_names_its_unit_and_has_no_exponent(folder, call):
     long = "{table: lab.parquet, kind: events, time: at, variable: variable, value: value}"
     path.write_text(path.read_text().replace("{table: lab.parquet}", long))
     said = call("profile", "study.yaml", "-q").out
-    assert "Cadence, in the unit of the event times (seconds for timestamps)" in said
+    assert "in the unit of the event times (seconds for timestamps)" in said
     assert "43,200" in said
     assert "e+0" not in said
+
+
+def test_quiet_is_quiet_also_about_what_was_left_out(folder, call):
+    """With -q only errors are told; the note stays in the manifest, and stands there without -q."""
+    lab = pd.read_parquet(folder / "lab.parquet").assign(died=1)
+    lab.to_parquet(folder / "lab.parquet")
+    assert call("profile", "study.yaml", "-q").err == ""
+    manifest = (folder / "runs" / "ward" / "run.json").read_text()
+    assert "died also stands in the samples table" in manifest
+    told = call("profile", "study.yaml", "--force").err
+    assert told.count("died also stands in the samples table") == 1

@@ -344,3 +344,17 @@ def test_a_score_that_does_not_exist_is_told_as_undefined(finished):
     assert said.startswith("roc_auc undefined (few samples); requirements: ")
     entry = {"strategy": "late", "masking": None, "metric": "roc_auc", "requirements": {}}
     assert describe_round(entry | {"score": [np.nan] * 3}) == "late fusion: roc_auc undefined"
+
+
+def test_a_warning_of_reading_is_told_once_and_at_reading(folder):
+    """A stage that has to read the tables again does not repeat what reading them said."""
+    lab = pd.read_csv(folder / "lab.csv").assign(died=1)
+    lab.to_csv(folder / "lab.csv", index=False)
+    run(folder, until="data")
+    events = []
+    run(folder, progress=events.append)
+    told = [(e.stage, text) for e in events for text in e.warnings if "died" in text]
+    assert [stage for stage, _ in told] == ["data"]
+    assert events[1].state == "kept"
+    report = (folder / "run" / "report.md").read_text()
+    assert report.count("died also stands in the samples table") == 1

@@ -44,9 +44,8 @@ def follow(*, quiet: bool = False) -> Iterator[Progress]:
             yield _plain
 
 
-def _silent(event: StageEvent) -> None:
-    for warning in event.warnings if event.state == "done" else ():
-        typer.echo(f"note: {warning}", err=True)
+def _silent(_: StageEvent) -> None:
+    """Say nothing: what was left out stands in the manifest and the report."""
 
 
 def _plain(event: StageEvent) -> None:

@@ -55,12 +55,14 @@ def show_profile(profile: Any) -> None:
     console.print(table)
     _show_patterns(console, profile)
     if len(profile.cadence):
-        title = "Cadence, in the unit of the event times (seconds for timestamps)"
-        table = _table(title, "modality", "events per sample", "median gap", "age of the last")
+        table = _table("Cadence", "modality", "events per sample", "median gap", "age of the last")
         for row in profile.cadence.itertuples(index=False):
             cells = (row.events_per_sample, row.median_gap, row.age_at_prediction)
             table.add_row(escape(str(row.modality)), *(_amount(value) for value in cells))
         console.print(table)
+        console.print(
+            "[dim]Gaps and ages are in the unit of the event times (seconds for timestamps).[/]"
+        )
     for note in profile.notes:
         console.print(f"[yellow]note[/] {escape(note)}")
 

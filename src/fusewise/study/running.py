@@ -214,6 +214,7 @@ def _do(stage: Stage, job: Job, tell: Progress, *, force: bool) -> bool:
             result = stage.compute(job)
         stage.check(job, lambda: result)
         seconds, warned = time.perf_counter() - start, (*_heard(caught), *stage.notes(result))
+        warned = tuple(text for text in warned if text not in _told(job))
         job.passed(stage.name, key, stage.load, result)
         _note_facts(stage, job)
         job.folder.commit(
@@ -241,6 +242,12 @@ def _heard(caught: list[warnings.WarningMessage]) -> tuple[str, ...]:
             )
     own = [str(w.message) for w in caught if issubclass(w.category, FusewiseWarning)]
     return tuple(dict.fromkeys(own))
+
+
+def _told(job: Job) -> set[str]:
+    """Return the warnings of the stages before: a table that is read again warns again."""
+    stages = job.folder.manifest["stages"]
+    return {text for name in job.keys for text in stages.get(name, {}).get("warnings", ())}
 
 
 def _note_tables(job: Job) -> None:
