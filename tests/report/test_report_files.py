@@ -167,3 +167,11 @@ def test_objects_with_the_same_attributes_will_do():
     advice = make_recommendation()
     stand_in = SimpleNamespace(**vars(advice))
     assert report(None, stand_in).html == report(None, advice).html
+
+
+def test_the_next_step_is_told_once(results):
+    """Beside the requirements, and not again where the page tells how it was made."""
+    made = report(*results, provenance={"seed": 0, "next step": "Take early fusion."})
+    assert made.markdown.count("Take early fusion.") == 1
+    assert made.html.count("Take early fusion.") == 1
+    assert "Take early fusion." in report(provenance={"next step": "Take early fusion."}).markdown

@@ -16,6 +16,7 @@ from fusewise.report.glossary import TERMS
 from fusewise.report.numbers import estimate, number, percent, percent_interval, signed
 from fusewise.report.plots.scale import Scale, tick_label
 from fusewise.report.plots.svg import Svg, fit, text_width
+from fusewise.report.plots.upset import PatternBar, draw_upset
 from fusewise.report.text import escape_markdown, say
 
 finite = st.floats(allow_nan=False, allow_infinity=False, width=32)
@@ -143,3 +144,39 @@ def test_cadence_names_the_unit_of_its_figures(results):
     profile = results[0]
     assert said in report(profile).markdown
     assert said in report(replace(profile, cadence=profile.cadence.head(1))).markdown
+
+
+def test_a_declared_rate_has_no_interval(results):
+    """Nothing was counted: the value stands with the word, and not between itself and itself."""
+    advice = results[1]
+    declared = replace(advice.reasons[0], value=0.2, low=0.2, high=0.2)
+    text = report(recommendation=replace(advice, reasons=(declared,))).markdown
+    assert "0.200 declared, threshold 0.9" in text
+    assert "[0.200" not in text
+
+
+def test_what_the_headline_does_not_cover_is_told_once(results):
+    """The note of the evaluation is the title of the warning, and no note beside it."""
+    profile, advice, evaluation = results
+    told = (
+        "1 pattern with 3.0% of the deployment has no answered test sample; the headline says ..."
+    )
+    one = replace(evaluation, uncovered=("static",), notes=(told, "Another note."))
+    text = report(profile, advice, one).markdown
+    assert text.count("no answered test sample") == 1
+    assert "without any test sample" not in text
+    assert "Another note." in text
+    alone = report(profile, advice, replace(one, notes=())).markdown
+    assert "1 pattern met in deployment without any test sample: the headline says nothing" in alone
+
+
+@pytest.mark.parametrize("training", [0.500, 0.512, 0.53, 0.55, 0.58, 0.2])
+def test_the_dash_of_training_does_not_strike_out_the_label(training):
+    """The label stands clear of the dash, wherever that is."""
+    bar = PatternBar("a", 0.5, training, (True,))
+    drawn = str(
+        draw_upset([bar, PatternBar("b", 0.6, 0.6, (False,))], ["a"], [0.5], width=700, column=22)
+    )
+    label = float(re.search(r'<text[^>]*y="([\d.]+)"[^>]*>50.0%<', drawn)[1].replace(",", ""))
+    dash = float(re.search(r'd="M[\d.]+ ([\d.]+)h', drawn)[1])
+    assert not label - 11 < dash < label + 1

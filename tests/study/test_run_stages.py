@@ -304,6 +304,7 @@ def test_a_requirement_that_is_not_met_names_the_next_alternative(folder):
     """Nothing is switched; what to try next can be trained, and nothing is tried twice."""
     failed = [{"present": ["static"], "metric": "roc_auc", "at_least": 0.99}]
     first = run(folder, {"requirements": failed})
+    assert (folder / "run" / "report.md").read_text().count(first.next_step) == 1
     order = (first.recommendation.strategy, *first.recommendation.alternatives)
     assert first.next_alternative == next(s for s in order if s != "late")
     assert "run again with training.strategy=early" in first.next_step

@@ -16,7 +16,7 @@ from typing import Any
 from fusewise.study.folder import RunFolder, Writer
 from fusewise.study.job import Job
 from fusewise.study.plan import BestSingle, Plan, make_estimator, plan_training
-from fusewise.study.provenance import next_step, provenance, spell_score
+from fusewise.study.provenance import provenance, spell_score
 from fusewise.study.stage import Stage
 
 LIBRARIES = ("lightgbm", "numpy", "scikit-learn")
@@ -168,9 +168,6 @@ class _WriteReport(Stage):
         )
         if plan.strategy != advice.trainable:
             advice = replace(advice, trainable=plan.strategy, why_trainable=plan.note)
-        step = next_step(job)
-        if step:
-            evaluation = replace(evaluation, notes=(*evaluation.notes, step))
         return report(
             job.result("profile"),
             advice,

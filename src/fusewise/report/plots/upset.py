@@ -133,7 +133,10 @@ def _column(svg: Svg, bar: PatternBar, *, x: float, step: float, base: float, sc
                 class_=f"fill {'s-b' if bar.unseen else series}",
             )
             if step >= 30:
-                svg.add("text", percent(main), x=x, y=y - 5, class_="tick mid")
+                # A dash that runs through the label would strike it out.
+                near = known(aside) and -2 < y - scale(aside) < 20
+                above = min(y, scale(aside)) if near else y
+                svg.add("text", percent(main), x=x, y=above - 5, class_="tick mid")
         if known(aside):
             y = scale(aside)
             svg.add(

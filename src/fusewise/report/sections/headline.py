@@ -28,6 +28,8 @@ _SOURCE = {
     "none": "the test samples as they came: no deployment was declared",
 }
 
+_UNCOVERED = "no answered test sample"
+
 
 def headline_section(evaluation: Any, names: Patterns) -> Section | None:
     """Build the section from an evaluation, or nothing from None."""
@@ -46,24 +48,29 @@ def headline_section(evaluation: Any, names: Patterns) -> Section | None:
         mixture = "; ".join(_SOURCE.get(source, source) for source in sources)
         blocks.append(Prose(say("Patterns are weighted as in **{mixture}**.", mixture=mixture)))
     blocks.append(cards)
+    noted = [str(note) for note in getattr(evaluation, "notes", None) or ()]
     uncovered = tuple(str(p) for p in getattr(evaluation, "uncovered", None) or ())
     if uncovered:
         shown = tuple(quote(names.spoken(p)) for p in uncovered[:4])
         if len(uncovered) > 4:
             shown += (say("and {n} more", n=count(len(uncovered) - 4)),)
+        one = len(uncovered) == 1
         title = say(
-            "{n} met in deployment without any test sample: the headline says nothing about them",
+            "{n} met in deployment without any test sample: the headline says nothing about {what}",
             n=plural(len(uncovered), "pattern"),
+            what="it" if one else "them",
         )
-        blocks.append(Notice("warn", title, shown))
+        # The note of the evaluation says the same, and their share of the deployment.
+        told = next((note for note in noted if _UNCOVERED in note), None)
+        blocks.append(Notice("warn", title if told is None else quote(told), shown))
+        noted = [note for note in noted if note != told]
     abstained = getattr(evaluation, "n_abstained", 0)
     if known(abstained) and abstained:
         title = say("{n} got no prediction", n=plural(abstained, "sample"))
         text = say("They have no modality that the model knows, and are left out of every score.")
         blocks.append(Notice("info", title, (text,)))
-    notes = tuple(quote(note) for note in getattr(evaluation, "notes", None) or ())
-    if notes:
-        blocks.append(Listing(say("How it was measured"), notes))
+    if noted:
+        blocks.append(Listing(say("How it was measured"), tuple(quote(note) for note in noted)))
     blocks.append(_table(rows, pooled))
     return Section("headline", "Headline quality", lead, tuple(blocks))
 

@@ -19,6 +19,9 @@ def making_section(
     if facts:
         blocks.append(Tree(say("Results"), facts))
     given = dict(provenance or {})
+    if evaluation is not None:
+        # It stands beside the requirements.
+        given.pop("next step", None)
     warnings = () if _branch(given.get("warnings")) else given.pop("warnings", None) or ()
     leaves = tuple((str(k), _leaf(k, v)) for k, v in given.items() if not _branch(v))
     if leaves:

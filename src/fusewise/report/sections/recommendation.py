@@ -126,7 +126,12 @@ def _reason(reason: Any, *, decided: bool) -> Verdict:
     measured = ""
     if known(reason.value):
         whole = known(reason.low) and known(reason.high)
-        measured = estimate(reason.value, reason.low, reason.high) if whole else plain(reason.value)
+        measured = plain(reason.value)
+        if whole and reason.low == reason.high:
+            # Declared: nothing was counted, so there is nothing to be uncertain about.
+            measured = f"{number(reason.value)} declared"
+        elif whole:
+            measured = estimate(reason.value, reason.low, reason.high)
     threshold = plain(reason.threshold) if known(reason.threshold) else ""
     label = [f"decided by {reason.axis}" if decided else str(reason.axis)]
     if isinstance(reason.value, str):
