@@ -180,3 +180,10 @@ def test_the_dash_of_training_does_not_strike_out_the_label(training):
     label = float(re.search(r'<text[^>]*y="([\d.]+)"[^>]*>50.0%<', drawn)[1].replace(",", ""))
     dash = float(re.search(r'd="M[\d.]+ ([\d.]+)h', drawn)[1])
     assert not label - 11 < dash < label + 1
+
+
+def test_one_sample_without_prediction_is_told_in_the_singular(results):
+    """It has none, they have none."""
+    one = report(evaluation=replace(results[2], n_abstained=1)).markdown
+    assert "1 sample got no prediction**: It has no modality" in one
+    assert "3 samples got no prediction**: They have" in report(evaluation=results[2]).markdown

@@ -47,7 +47,7 @@ class _ReadData(Stage):
     def summary(self, result: DataSummary) -> str:
         n = result.n_train + result.n_test
         return (
-            f"{n:,} samples ({result.n_train:,} to train, {result.n_test:,} to test), "
+            f"{_plural(n, 'sample')} ({result.n_train:,} to train, {result.n_test:,} to test), "
             f"{_plural(len(result.modalities), 'modality', 'modalities')}, "
             f"{_plural(len(result.patterns), 'availability pattern')}"
         )

@@ -67,7 +67,11 @@ def headline_section(evaluation: Any, names: Patterns) -> Section | None:
     abstained = getattr(evaluation, "n_abstained", 0)
     if known(abstained) and abstained:
         title = say("{n} got no prediction", n=plural(abstained, "sample"))
-        text = say("They have no modality that the model knows, and are left out of every score.")
+        text = (
+            say("It has no modality that the model knows, and is left out of every score.")
+            if abstained == 1
+            else say("They have no modality that the model knows, and are left out of every score.")
+        )
         blocks.append(Notice("info", title, (text,)))
     if noted:
         blocks.append(Listing(say("How it was measured"), tuple(quote(note) for note in noted)))
