@@ -15,7 +15,7 @@ import pytest
 import fusewise.evaluate  # noqa: F401 - makes the room known to sys.modules
 from fusewise.cli import commands, progress, show
 from fusewise.fusion import PresenceOnlyClassifier
-from fusewise.study import StageEvent, model_stages
+from fusewise.study import StageEvent, fact_stages, model_stages
 
 
 @pytest.fixture
@@ -353,3 +353,18 @@ def test_quiet_is_quiet_also_about_what_was_left_out(folder, call):
     assert "died also stands in the samples table" in manifest
     told = call("profile", "study.yaml", "--force").err
     assert told.count("died also stands in the samples table") == 1
+
+
+def test_an_interruption_before_anything_was_written_does_not_promise_it(folder, call, monkeypatch):
+    """Without a finished stage there is no run folder to go on from."""
+    data = next(s for s in fact_stages.FACT_STAGES if s.name == "data")
+
+    def stop(self, job):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(data), "compute", stop)
+    said = call("run", "study.yaml")
+    assert said.code == 130
+    assert "data interrupted" in said.err
+    assert "Interrupted. No stage was finished" in said.err
+    assert not (folder / "runs").exists()

@@ -242,10 +242,9 @@ def _run(
         with follow(quiet=quiet) as progress:
             return declared.run(place, until=until, progress=progress, force=force)
     except KeyboardInterrupt:
-        typer.echo(
-            f"Interrupted. Finished stages are kept in {place}; the same command goes on from there.",
-            err=True,
-        )
+        kept = f"Finished stages are kept in {place}; the same command goes on from there."
+        nothing = "No stage was finished, and nothing was written."
+        typer.echo(f"Interrupted. {kept if place.exists() else nothing}", err=True)
         raise typer.Exit(INTERRUPTED) from None
 
 
