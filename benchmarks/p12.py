@@ -136,8 +136,8 @@ def main() -> None:
                 "Defaults were developed on split 1's training and validation rows alone; "
                 "validation rows choose the number of trees and then train, too. An earlier state "
                 "was scored on these test rows before (late, twelve modalities: .8539 / .4859); "
-                "smaller trees for single modalities, and the last fit on all rows, came after "
-                "that and were chosen out of fold on those training and validation rows."
+                "after that came smaller trees for single modalities, chosen out of fold on those "
+                "training and validation rows, and the last fit on all rows, which was not tuned."
             ),
             (
                 f"Peak memory of the main process {peak:.1f} GB; {arguments.jobs} jobs, one thread "
