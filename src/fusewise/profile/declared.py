@@ -12,12 +12,9 @@ import pandas as pd
 
 from fusewise.data import Deployment
 from fusewise.exceptions import DeploymentError
-from fusewise.profile.availability import copresence_table, group_table
-from fusewise.profile.cadence import cadence_ratio
 from fusewise.profile.counts import PatternCounts
-from fusewise.profile.deployment import availability_in_use, facts_of, pattern_comparison
-from fusewise.profile.dimensions import dimension_ratio
-from fusewise.profile.measure import compare_rates, complete_cases, notes_on
+from fusewise.profile.deployment import availability_in_use
+from fusewise.profile.measure import assemble
 from fusewise.profile.result import DeploymentProfile
 
 MAX_MODALITIES = 12
@@ -93,28 +90,16 @@ def declared_profile(
             "n": dimensions.loc[dimensions["modality"].isin(list(gaps)), "n"].to_numpy(),
         }
     )
-    table = compare_rates(counts, use)
-    return DeploymentProfile(
+    return assemble(
+        counts,
+        use,
+        declared,
         n_samples=n_samples,
-        modalities=modalities,
         kinds={name: "events" if name in gaps else "table" for name in modalities},
         task=task,
-        deployment=facts_of(declared),
-        source=declared.source,
-        availability=table,
-        group_availability=group_table(counts),
-        patterns=pattern_comparison(counts, use),
-        copresence=copresence_table(counts),
-        complete_case=complete_cases(counts, use),
         dimensions=dimensions,
-        dimension_ratio=dimension_ratio(dimensions),
         cadence=cadence,
-        cadence_ratio=cadence_ratio(cadence),
-        notes=(
-            "Declared, not measured.",
-            *use.notes,
-            *notes_on(table, use, declared.source),
-        ),
+        before=("Declared, not measured.",),
     )
 
 

@@ -75,19 +75,48 @@ def profile(
         raise DatasetError("profile: the dataset has no sample, so there is nothing to measure.")
     declared = Deployment.of(deployment)
     train = PatternCounts.of(ds.modalities, ds.presence, levels=ds.groups)
+    # A malformed deployment is refused before anything is measured.
     use = availability_in_use(declared, train)
     for_dimensions, for_cadence = (
         np.random.default_rng(s) for s in np.random.SeedSequence(random_state).spawn(2)
     )
-    dimensions = dimension_table(ds, for_dimensions)
-    cadence = cadence_table(ds, for_cadence)
+    return assemble(
+        train,
+        use,
+        declared,
+        n_samples=len(ds),
+        kinds=dict(ds.kinds),
+        task=ds.task,
+        dimensions=dimension_table(ds, for_dimensions),
+        cadence=cadence_table(ds, for_cadence),
+        after=tuple(_clusters(ds)),
+    )
+
+
+def assemble(
+    train: PatternCounts,
+    use: Use,
+    declared: Deployment,
+    *,
+    n_samples: int,
+    kinds: dict[str, str],
+    task: str | None,
+    dimensions: pd.DataFrame,
+    cadence: pd.DataFrame,
+    before: tuple[str, ...] = (),
+    after: tuple[str, ...] = (),
+) -> DeploymentProfile:
+    """Derive a profile from pattern counts and tables, measured or declared.
+
+    `before` and `after` are notes that stand around those on availability.
+    """
     pooled = train.pooled()
     table = compare_rates(pooled, use)
     return DeploymentProfile(
-        n_samples=len(ds),
-        modalities=ds.modalities,
-        kinds=dict(ds.kinds),
-        task=ds.task,
+        n_samples=n_samples,
+        modalities=tuple(kinds),
+        kinds=kinds,
+        task=task,
         deployment=facts_of(declared),
         source=declared.source,
         availability=table,
@@ -99,7 +128,7 @@ def profile(
         dimension_ratio=dimension_ratio(dimensions),
         cadence=cadence,
         cadence_ratio=cadence_ratio(cadence),
-        notes=(*use.notes, *notes_on(table, use, declared.source), *_clusters(ds)),
+        notes=(*before, *use.notes, *notes_on(table, use, declared.source), *after),
     )
 
 
