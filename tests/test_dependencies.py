@@ -15,7 +15,12 @@ from packaging.version import Version
 CHECKOUT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 RUNTIME = [Requirement(text) for text in PROJECT["dependencies"]]
-DEVELOPMENT = [Requirement(text) for text in PROJECT["optional-dependencies"]["dev"]]
+EXTRAS = {
+    extra: [Requirement(text) for text in texts]
+    for extra, texts in PROJECT["optional-dependencies"].items()
+}
+DEVELOPMENT = EXTRAS.pop("dev")
+OPTIONAL = [requirement for requirements in EXTRAS.values() for requirement in requirements]
 
 # Where the name of a module differs from that of its distribution.
 DISTRIBUTION = {"ibis": "ibis-framework", "sklearn": "scikit-learn", "yaml": "pyyaml"}
@@ -53,8 +58,26 @@ def test_every_import_is_a_declared_dependency() -> None:
         for path in (CHECKOUT / "src").rglob("*.py")
         for distribution in imported(path.read_text(encoding="utf-8"))
     }
-    declared = {plain(requirement.name) for requirement in RUNTIME}
+    declared = {plain(requirement.name) for requirement in RUNTIME + OPTIONAL}
     assert {name: path for name, path in used.items() if name not in declared} == {}
+
+
+def test_what_an_extra_installs_is_imported_inside_functions() -> None:
+    """The package works without its extras: no file imports one of their packages when it loads."""
+    optional = {plain(requirement.name) for requirement in OPTIONAL}
+    at_the_top = [
+        (str(path.relative_to(CHECKOUT)), distribution)
+        for path in (CHECKOUT / "src").rglob("*.py")
+        for statement in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(statement, ast.Import | ast.ImportFrom)
+        for distribution in imported(ast.unparse(statement))
+    ]
+    assert [entry for entry in at_the_top if entry[1] in optional] == []
+
+
+def test_the_developers_have_every_extra() -> None:
+    """What an extra adds is installed where the tests run, so that it is tested."""
+    assert {plain(r.name) for r in OPTIONAL} <= {plain(r.name) for r in DEVELOPMENT}
 
 
 @pytest.mark.parametrize("requirement", RUNTIME + DEVELOPMENT, ids=lambda r: r.name)
