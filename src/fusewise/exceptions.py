@@ -14,6 +14,8 @@ Each is also a builtin error, so that ``except ValueError`` keeps working::
     ├── DeploymentError(ValueError)       the declared or observed deployment is invalid
     ├── MaskingError(ValueError)          a masking schedule is invalid
     ├── EvaluationError(ValueError)       a metric or a requirement is invalid
+    ├── TrainingError(ArithmeticError)    a value, a loss or a gradient is not finite
+    ├── NotEnoughMemoryError(MemoryError) training does not fit into memory
     ├── ReportError(ValueError)           a report was given something that it cannot show
     ├── ModelFormatError(ValueError)      a saved model is damaged, foreign, newer or not trusted
     │   └── ModelNotFoundError            (FileNotFoundError)
@@ -80,6 +82,14 @@ class MaskingError(FusewiseError, ValueError):
 
 class EvaluationError(FusewiseError, ValueError):
     """A metric or a requirement is invalid."""
+
+
+class TrainingError(FusewiseError, ArithmeticError):
+    """A value, a loss or a gradient is not finite, so that training cannot go on."""
+
+
+class NotEnoughMemoryError(FusewiseError, MemoryError):
+    """Training does not fit into memory."""
 
 
 class ReportError(FusewiseError, ValueError):
