@@ -1,0 +1,196 @@
+"""An encoder of irregular events: each event is a token, whatever its time and its variable.
+
+Shapes in words: k = samples that have the modality, j = those of them in one length bucket,
+T = tokens, f = values per event, d = width.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from fusewise.exceptions import DatasetError
+from fusewise.nn.attention import TransformerLayer, emptied
+from fusewise.nn.batch import EventRows, PaddedEvents, Tokens
+from fusewise.nn.buckets import length_buckets
+from fusewise.nn.embeddings import PiecewiseLinear, TimeEncoding, normal_edges
+from fusewise.nn.table import TableEncoder
+
+TOKENS = ("events", "summary")
+
+
+class EventEncoder(nn.Module):
+    """Attention among the events of a sample, and one summary token that is always there.
+
+    An event enters as its variable, its values as that variable reads them, the flags of missing
+    values, and its continuous time. The summary token comes first, at time 0. It is made of the
+    rows' summary statistics, or learned where there are none, and attends like the events, so a
+    row without events still has a token. Nothing depends on the order of the events.
+
+    Rows of similar length are computed together; attention over padding would cost more.
+
+    Parameters
+    ----------
+    n_variables : int
+        Number of variables.
+    n_values : int
+        Number of values f per event, scaled to about standard normal.
+    width : int
+        Width d of the tokens, a multiple of `n_heads`.
+    n_layers, n_heads : int
+        Number of transformer layers, and of heads in each. With 0 layers events do not meet.
+    dropout : float
+        Share of hidden units that training sets to 0.
+    event_dropout : float
+        Share of events that training leaves out.
+    n_summary : int
+        Number of summary columns; 0 takes a learned vector in their place.
+    summary_edges : Tensor (n_summary, bins + 1), optional
+        Bin edges of the summary columns; those of the standard normal by default.
+    summary_dropout : float
+        Share of the summary's inputs that training sets to 0.
+    n_bins : int
+        Bins of the piecewise-linear encoding of values and of summary columns without edges.
+    tokens : {"events", "summary"}
+        What comes out: the summary token and those of all events, or the first alone.
+    n_buckets : int
+        The most groups of similar length.
+
+    Raises
+    ------
+    DatasetError
+        A choice of `tokens` that does not exist, and, in use, rows with other values per event
+        or other summary columns than declared.
+
+    References
+    ----------
+    Tipirneni, Reddy (2022). Self-Supervised Transformer for Sparse and Irregularly Sampled
+    Multivariate Clinical Time-Series. ACM TKDD 16(6). (Variable, value and time as one token.)
+    """
+
+    def __init__(
+        self,
+        n_variables: int,
+        n_values: int,
+        width: int,
+        *,
+        n_layers: int = 2,
+        n_heads: int = 4,
+        dropout: float = 0.1,
+        event_dropout: float = 0.0,
+        n_summary: int = 0,
+        summary_edges: Tensor | None = None,
+        summary_dropout: float = 0.0,
+        n_bins: int = 8,
+        tokens: str = "events",
+        n_buckets: int = 4,
+    ) -> None:
+        super().__init__()
+        if tokens not in TOKENS:
+            raise DatasetError(
+                f"tokens={tokens!r} does not exist; one of {', '.join(TOKENS)} does."
+            )
+        self.width, self.tokens = width, tokens
+        self.n_values, self.n_summary = n_values, n_summary
+        self.event_dropout, self.n_buckets = event_dropout, n_buckets
+        self.embed = _EventEmbedding(n_variables, n_values, width, dropout, n_bins)
+        if n_summary:
+            self.summary = TableEncoder(
+                n_summary, (), width, edges=summary_edges, n_bins=n_bins,
+                dropout=dropout, input_dropout=summary_dropout,
+            )  # fmt: skip
+        else:
+            self.learned = nn.Parameter(torch.randn(width))
+        self.layers = nn.ModuleList(
+            TransformerLayer(width, n_heads, dropout) for _ in range(n_layers)
+        )
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, rows: EventRows) -> Tokens:
+        """Return the summary token and, if chosen, those of the events, as a list per row."""
+        self._check(rows)
+        if not rows.n_rows:
+            return Tokens.single(rows.sample, self.norm.weight.new_zeros(0, self.width))
+        first = self._first(rows)
+        buckets = length_buckets(rows.lengths, n_buckets=self.n_buckets)
+        parts = [self._bucket(first[index], rows.padded(index)) for index in buckets]
+        longest = max(valid.shape[1] for _, valid, _ in parts)
+        back = torch.cat(buckets).argsort()
+        values, valid, time = (
+            torch.cat([_lengthened(part, longest) for part in column])[back]
+            for column in zip(*parts, strict=True)
+        )
+        return Tokens(sample=rows.sample, values=values, valid=valid, time=time)
+
+    def _first(self, rows: EventRows) -> Tensor:
+        """Return the summary tokens (k, 1, d)."""
+        if self.n_summary and rows.summary is not None:
+            return self.summary(rows.summary).values
+        return self.learned.expand(rows.n_rows, 1, -1)
+
+    def _bucket(self, first: Tensor, events: PaddedEvents) -> tuple[Tensor, Tensor, Tensor]:
+        """Return values (j, T + 1, d), valid and time (j, T + 1) of one group of rows."""
+        events = events.clean()
+        seen = events.valid
+        if self.training and self.event_dropout:
+            seen = seen & (torch.rand(seen.shape, device=seen.device) >= self.event_dropout)
+        seen, time = pad(seen, (1, 0), value=True), pad(events.time, (1, 0))
+        x = torch.cat([first, self._embedded(events)], dim=1)
+        for i, layer in enumerate(self.layers):
+            if self.tokens == "summary" and i == len(self.layers) - 1:
+                # The events of the last layer would be thrown away.
+                x, _ = layer(x[:, :1], seen[:, :1], x, seen)
+            else:
+                x, _ = layer(x, seen)
+        if self.tokens == "summary":
+            x, seen, time = x[:, :1], seen[:, :1], time[:, :1]
+        x = emptied(self.norm(emptied(x, seen)), seen)
+        return x, seen, time.to(x.dtype).masked_fill(~seen, 0)
+
+    def _embedded(self, events: PaddedEvents) -> Tensor:
+        dtype = self.norm.weight.dtype
+        values, time = events.values.to(dtype), events.time.to(dtype)
+        return self.embed(values, events.missing, events.variable, time)
+
+    def _check(self, rows: EventRows) -> None:
+        if rows.values.shape[1] != self.n_values:
+            raise DatasetError(
+                f"The events have {rows.values.shape[1]} values each; the encoder was made for "
+                f"{self.n_values}."
+            )
+        if self.n_summary and rows.summary is None:
+            raise DatasetError(
+                f"The events came without a summary; the encoder was made for one of "
+                f"{self.n_summary} columns."
+            )
+
+
+class _EventEmbedding(nn.Module):
+    """Events as vectors: a hidden layer over values and time that each variable bends its way."""
+
+    def __init__(
+        self, n_variables: int, n_values: int, width: int, dropout: float, n_bins: int
+    ) -> None:
+        super().__init__()
+        self.number = PiecewiseLinear(normal_edges(n_values, n_bins))
+        self.clock = TimeEncoding()
+        inputs = self.number.out_width + n_values + self.clock.out_width
+        self.enter = nn.Linear(inputs, width)
+        # Scale and shift of the hidden layer, and the variable's own vector, in one look-up.
+        self.variable = nn.Embedding(n_variables, 3 * width)
+        nn.init.normal_(self.variable.weight, std=0.3)
+        self.leave = nn.Sequential(nn.GELU(), nn.Dropout(dropout), nn.Linear(width, width))
+
+    def forward(self, values: Tensor, missing: Tensor, variable: Tensor, time: Tensor) -> Tensor:
+        """Return (j, T, d)."""
+        numbers = self.number(values, missing)
+        x = self.enter(torch.cat([numbers, missing.to(values.dtype), self.clock(time)], dim=-1))
+        scale, shift, own = self.variable(variable).chunk(3, dim=-1)
+        return self.leave(x * (1 + scale) + shift) + own
+
+
+def _lengthened(part: Tensor, longest: int) -> Tensor:
+    """Return (j, T) or (j, T, d) with zeros up to the longest T."""
+    add = (0, longest - part.shape[1])
+    return pad(part, add if part.ndim == 2 else (0, 0, *add))
