@@ -17,7 +17,7 @@ def length_buckets(lengths: Tensor, *, n_buckets: int = 4) -> list[Tensor]:
 
     The cuts minimise the number of slots after each group is padded to its longest row, plus a
     constant per group, so that a small batch is not cut at all. Exact for up to 64 distinct
-    lengths (dynamic programming), over 64 evenly spread ones beyond.
+    lengths (dynamic programming), over at most 64 of them beyond.
 
     Parameters
     ----------
@@ -43,7 +43,10 @@ def length_buckets(lengths: Tensor, *, n_buckets: int = 4) -> list[Tensor]:
     distinct, count = np.unique(lengths.cpu().numpy(), return_counts=True)
     below = np.concatenate([[0], np.cumsum(count)])
     if len(distinct) > _MAX_CUTS:
-        kept = np.linspace(0, len(distinct) - 1, _MAX_CUTS).round().astype(int)
+        # By rank for the bulk, by length for a long tail.
+        by_rank = np.linspace(0, len(distinct) - 1, _MAX_CUTS // 2).round().astype(int)
+        steps = np.linspace(distinct[0], distinct[-1], _MAX_CUTS // 2)
+        kept = np.union1d(by_rank, np.searchsorted(distinct, steps, side="right") - 1)
         distinct, below = distinct[kept], below[np.concatenate([[0], kept + 1])]
     cuts = _best_cuts(distinct, below, min(n_buckets, len(distinct)))
     return list(torch.split(order, np.diff(cuts).tolist()))
