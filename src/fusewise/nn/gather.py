@@ -1,0 +1,199 @@
+"""Tokens of all modalities side by side, sample by sample, with little padding.
+
+Each modality's tokens come for the samples that have it. Here they are dealt out to the samples
+again: those of one sample stand next to each other without gaps, and samples with similar numbers
+of tokens are computed together, so that the cost follows what is present.
+
+Shapes: n samples, N tokens of all samples together, b samples of one group, T tokens, d width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fusewise.nn.batch import Tokens
+from fusewise.nn.buckets import length_buckets
+
+LEARNED = -1
+"""In the place of a modality's number: the learned token, which every sample has."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """Some samples with their tokens.
+
+    Parameters
+    ----------
+    samples : long tensor (b,)
+        Their positions in the batch.
+    values : tensor (b, T, d)
+        Zeros where there is no token.
+    valid : bool tensor (b, T)
+    modality : long tensor (b, T)
+        Number of the modality; ``LEARNED`` for the learned token and where there is no token.
+    time : tensor (b, T)
+    column : long tensor (b, T)
+        Where each token stands in the wide order, see `Gathered.column`.
+    """
+
+    samples: Tensor
+    values: Tensor
+    valid: Tensor
+    modality: Tensor
+    time: Tensor
+    column: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gathered:
+    """All valid tokens of a batch as one list.
+
+    Parameters
+    ----------
+    n : int
+        Number of samples.
+    values : tensor (N, d)
+    sample, modality : long tensors (N,)
+        Whose tokens they are.
+    place : long tensor (N,)
+        Number of each token within its sample, from 0, in the order of the modalities.
+    time : tensor (N,)
+    column : long tensor (N,)
+        Place in the wide order, which is the same for all samples: the slots of the first
+        modality, of the second and so on, last the learned token.
+    """
+
+    n: int
+    values: Tensor
+    sample: Tensor
+    modality: Tensor
+    place: Tensor
+    time: Tensor
+    column: Tensor
+
+    def lengths(self) -> Tensor:
+        """Number of tokens of each sample (n,)."""
+        return torch.bincount(self.sample, minlength=self.n)
+
+    def groups(self, *, n_buckets: int = 4, like: Sequence[Tensor] | None = None) -> list[Group]:
+        """Cut the samples into groups with similar numbers of tokens, or into given ones.
+
+        Parameters
+        ----------
+        n_buckets : int
+            The most groups that are made.
+        like : sequence of long tensors, optional
+            The samples of each group.
+        """
+        lengths = self.lengths()
+        if like is None:
+            like = length_buckets(lengths, n_buckets=n_buckets) or [lengths]
+        if len(like) == 1:
+            return [self._group(like[0], lengths, None)]
+        number = torch.empty_like(lengths)
+        for i, samples in enumerate(like):
+            number[samples] = i
+        number = number[self.sample]
+        return [
+            self._group(samples, lengths, (number == i).nonzero().squeeze(1))
+            for i, samples in enumerate(like)
+        ]
+
+    def _group(self, samples: Tensor, lengths: Tensor, chosen: Tensor | None) -> Group:
+        """Pad the tokens of some samples; `chosen` are the numbers of these tokens, None: all."""
+        here = lengths[samples]
+        b, longest = len(samples), int(here.max()) if len(samples) else 0
+        row = torch.empty_like(lengths)
+        row[samples] = torch.arange(b, device=row.device)
+
+        def of(x: Tensor) -> Tensor:
+            return x if chosen is None else x[chosen]
+
+        slot = row[of(self.sample)] * longest + of(self.place)
+
+        def padded(x: Tensor, fill: int = 0) -> Tensor:
+            # Every slot is filled at most once, so the way back adds nothing up.
+            flat = x.new_full((b * longest, *x.shape[1:]), fill)
+            return flat.index_copy(0, slot, of(x)).view(b, longest, *x.shape[1:])
+
+        return Group(
+            samples=samples,
+            values=padded(self.values),
+            valid=torch.arange(longest, device=row.device) < here[:, None],
+            modality=padded(self.modality, LEARNED),
+            time=padded(self.time),
+            column=padded(self.column),
+        )
+
+
+def gather(
+    tokens: Mapping[str, Tokens],
+    names: Sequence[str],
+    n: int,
+    *,
+    learned: Tensor | None = None,
+    marks: Tensor | None = None,
+) -> Gathered:
+    """List the valid tokens of all modalities.
+
+    Parameters
+    ----------
+    tokens : mapping of str to Tokens
+        Of the modalities that somebody in the batch has.
+    names : sequence of str
+        All modalities; their numbers are the places in this list.
+    n : int
+        Number of samples of the batch.
+    learned : tensor (d,), optional
+        A token that every sample gets, as its first.
+    marks : tensor (M, d), optional
+        Added to the tokens of each modality, so that it is known whose they are.
+    """
+    any_of = next(iter(tokens.values())).values if tokens else learned
+    assert any_of is not None, "a batch without tokens needs a learned one"
+    device = any_of.device
+    count = torch.zeros(n, dtype=torch.long, device=device)
+    values, sample, modality, place, time, column = [], [], [], [], [], []
+    width = sum(t.valid.shape[1] for t in tokens.values())
+    if learned is not None:
+        values.append(learned.expand(n, -1))
+        sample.append(torch.arange(n, device=device))
+        modality.append(torch.full((n,), LEARNED, device=device))
+        place.append(count)
+        time.append(torch.zeros(n, dtype=any_of.dtype, device=device))
+        column.append(torch.full((n,), width, device=device))
+        count = count + 1
+    start = 0
+    for m, name in enumerate(names):
+        if name not in tokens:
+            continue
+        own = tokens[name]
+        row, step = own.valid.nonzero(as_tuple=True)
+        owner = own.sample[row]
+        found = own.values[row, step]
+        values.append(found if marks is None else found + marks[m])
+        sample.append(owner)
+        modality.append(torch.full_like(row, m))
+        place.append(count[owner] + (own.valid.cumsum(1) - 1)[row, step])
+        time.append(own.time[row, step].to(found.dtype))
+        column.append(start + step)
+        count = count.index_add(0, own.sample, own.valid.sum(1))
+        start += own.valid.shape[1]
+    return Gathered(
+        n=n,
+        values=torch.cat(values),
+        sample=torch.cat(sample),
+        modality=torch.cat(modality),
+        place=torch.cat(place),
+        time=torch.cat(time),
+        column=torch.cat(column),
+    )
+
+
+def scattered(groups: Sequence[Group], parts: Sequence[Tensor]) -> Tensor:
+    """Put results of groups (b, ...) back into the order of the batch (n, ...)."""
+    return torch.cat(list(parts))[torch.cat([group.samples for group in groups]).argsort()]

@@ -1,0 +1,318 @@
+"""Attention over the tokens of all modalities; what is absent is not there to be seen.
+
+Three ways for modalities to meet, each to one vector per sample. A learned token is always among
+what is looked at, so a sample of any pattern has something to attend to. Tokens of absent
+modalities are not computed, not padded and not masked by numbers: they do not enter.
+
+Shapes: n samples, M modalities, T tokens, d width, H heads, S slots of all modalities in the wide
+order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from fusewise.nn.attention import QueryPool, TransformerLayer
+from fusewise.nn.batch import Tokens
+from fusewise.nn.embeddings import TimeEncoding
+from fusewise.nn.gather import LEARNED, Group, gather, scattered
+
+__all__ = ["MECHANISMS", "AttentionWeights", "CrossModal", "Hierarchical", "Mechanism", "Temporal"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AttentionWeights:
+    """How much each token counted in what was pooled, per sample and head.
+
+    A diagnostic and no explanation: what a token knows may have come to it from others in earlier
+    layers.
+
+    Parameters
+    ----------
+    values : tensor of shape (n, H, S)
+        Sum to 1 over the valid slots of each sample and head; 0 elsewhere.
+    modality : long tensor of shape (S,)
+        Number of each slot's modality, -1 for the learned token.
+    time : tensor of shape (n, S)
+        Time of each token before the reference; 0 for tables.
+    valid : bool tensor of shape (n, S)
+    """
+
+    values: Tensor
+    modality: Tensor
+    time: Tensor
+    valid: Tensor
+
+
+class Mechanism(nn.Module):
+    """Base of the mechanisms.
+
+    Parameters
+    ----------
+    names : sequence of str
+        All modalities, in an order that stays: each has parameters of its own.
+    width : int
+        Width d of tokens and output, a multiple of `n_heads`.
+    n_heads : int
+    n_layers : int
+        How many times modalities look at each other.
+    n_queries : int
+        Number of learned queries that pool the result.
+    dropout : float
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        width: int,
+        *,
+        n_heads: int = 4,
+        n_layers: int = 2,
+        n_queries: int = 2,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.names = tuple(names)
+        self.width = self.out_width = width
+        self.n_heads = n_heads
+        self.marks = nn.Parameter(0.1 * torch.randn(len(self.names), width))
+        self.learned = nn.Parameter(0.1 * torch.randn(width))
+        self.layers = nn.ModuleList(
+            TransformerLayer(width, n_heads, dropout) for _ in range(n_layers)
+        )
+        self.read = QueryPool(width, n_heads, n_queries, dropout)
+        self._build(n_queries, dropout)
+
+    def forward(
+        self, tokens: Mapping[str, Tokens], presence: Tensor, *, need_weights: bool = False
+    ) -> tuple[Tensor, AttentionWeights | None]:
+        """Fuse the tokens of each sample.
+
+        Parameters
+        ----------
+        tokens : mapping of str to Tokens
+            Of the modalities that somebody in the batch has, in any order. A sample's tokens count
+            only where `presence` says so.
+        presence : bool tensor of shape (n, M)
+        need_weights : bool
+
+        Returns
+        -------
+        tensor of shape (n, d), and the weights, or None where not asked for.
+        """
+        given = _present(tokens, self.names, presence)
+        fused, shares = self._fuse(given, len(presence), need_weights)
+        return fused, None if shares is None else _weights(given, self.names, shares)
+
+    def _build(self, n_queries: int, dropout: float) -> None:
+        """Add what one mechanism has beyond the others."""
+
+    def _pools(self, n_queries: int, dropout: float) -> nn.ModuleList:
+        """Pools for within each modality."""
+        return nn.ModuleList(
+            QueryPool(self.width, self.n_heads, n_queries, dropout) for _ in self.names
+        )
+
+    def _fuse(
+        self, tokens: Mapping[str, Tokens], n: int, need_weights: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the fused vectors (n, d) and the weights (n, H, S) or None."""
+        raise NotImplementedError
+
+    def _read(self, values: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """Pool tokens (b, T, d); return (b, d) and the mean weights of the queries (b, H, T)."""
+        out, weights = self.read(values, valid, need_weights=True)
+        return out, weights.mean(dim=2)
+
+
+class Temporal(Mechanism):
+    """All tokens of all modalities on one clock look at each other.
+
+    The time of each token enters here too, beside what its encoder made of it, so that events of
+    different modalities can be brought together by when they happened. Cost grows with the square
+    of the number of tokens of a sample.
+    """
+
+    def _build(self, n_queries: int, dropout: float) -> None:
+        self.clock = TimeEncoding()
+        self.when = nn.Linear(self.clock.out_width, self.width)
+
+    def _fuse(
+        self, tokens: Mapping[str, Tokens], n: int, need_weights: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        groups = gather(tokens, self.names, n, learned=self.learned, marks=self.marks).groups()
+        parts, shares = [], []
+        for group in groups:
+            x = group.values + self.when(self.clock(group.time))
+            for layer in self.layers:
+                x, _ = layer(x, group.valid)
+            fused, share = self._read(x, group.valid)
+            parts.append(fused)
+            if need_weights:
+                shares.append(_widened(share, group, tokens))
+        return scattered(groups, parts), scattered(groups, shares) if need_weights else None
+
+
+class Hierarchical(Mechanism):
+    """Queries pool within each modality; then one token per modality looks at the others.
+
+    Attention among the tokens of one modality is the encoder's part. The cost across modalities
+    does not depend on the number of events.
+    """
+
+    def _build(self, n_queries: int, dropout: float) -> None:
+        self.pools = self._pools(n_queries, dropout)
+
+    def _fuse(
+        self, tokens: Mapping[str, Tokens], n: int, need_weights: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        pooled, within = _pooled(self.pools, tokens, self.names)
+        groups = gather(pooled, self.names, n, learned=self.learned, marks=self.marks).groups()
+        parts, shares = [], []
+        for group in groups:
+            x = group.values
+            for layer in self.layers:
+                x, _ = layer(x, group.valid)
+            fused, share = self._read(x, group.valid)
+            parts.append(fused)
+            if need_weights:
+                shares.append(_widened(share, group, pooled))
+        fused = scattered(groups, parts)
+        if not need_weights:
+            return fused, None
+        return fused, _shared_out(scattered(groups, shares), within, tokens, self.names)
+
+
+class CrossModal(Mechanism):
+    """Each present modality asks the tokens of all others, but not its own.
+
+    Its question is what queries pooled of its own tokens. In the manner of Tsai et al. (Multimodal
+    Transformer, ACL 2019), with one question per modality in the place of one per token. The
+    weights are those of the last layer, over the tokens of the others.
+    """
+
+    def _build(self, n_queries: int, dropout: float) -> None:
+        if not len(self.layers):
+            raise ValueError("cross-modal attention needs at least one layer to look at others")
+        self.pools = self._pools(n_queries, dropout)
+
+    def _fuse(
+        self, tokens: Mapping[str, Tokens], n: int, need_weights: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        pooled, _ = _pooled(self.pools, tokens, self.names)
+        contexts = gather(tokens, self.names, n, learned=self.learned, marks=self.marks).groups()
+        # A sample without any modality still asks, with the learned token.
+        askers = gather(pooled, self.names, n, learned=self.learned, marks=self.marks).groups(
+            like=[context.samples for context in contexts]
+        )
+        parts, shares = [], []
+        for asker, context in zip(askers, contexts, strict=True):
+            # The learned token is seen by all; it alone may see itself.
+            other = asker.modality[:, :, None] != context.modality[:, None]
+            visible = context.valid[:, None] & (other | (context.modality == LEARNED)[:, None])
+            x, weights = asker.values, None
+            for i, layer in enumerate(self.layers):
+                x, weights = layer(
+                    x, asker.valid, context.values, visible,
+                    need_weights=need_weights and i == len(self.layers) - 1,
+                )  # fmt: skip
+            fused, share = self._read(x, asker.valid)
+            parts.append(fused)
+            if weights is not None:
+                # Of the weight on each asker (b, H, Q), what it gave to each token (b, H, Q, T).
+                share = torch.einsum("bhq,bhqt->bht", share, weights)
+                shares.append(_widened(share, context, tokens))
+        return scattered(contexts, parts), scattered(contexts, shares) if need_weights else None
+
+
+MECHANISMS: dict[str, type[Mechanism]] = {
+    "cross": CrossModal,
+    "hierarchical": Hierarchical,
+    "temporal": Temporal,
+}
+"""The mechanisms by the name that an estimator's ``mechanism`` takes."""
+
+
+def _present(
+    tokens: Mapping[str, Tokens], names: Sequence[str], presence: Tensor
+) -> dict[str, Tokens]:
+    """Keep the rows of present samples; nothing is copied where all are."""
+    kept = {}
+    for m, name in enumerate(names):
+        if name not in tokens:
+            continue
+        own = tokens[name]
+        here = presence[own.sample, m]
+        if bool(here.all()):
+            kept[name] = own
+        elif bool(here.any()):
+            kept[name] = Tokens(own.sample[here], own.values[here], own.valid[here], own.time[here])
+    return {name: own for name, own in kept.items() if len(own.sample)}
+
+
+def _pooled(
+    pools: nn.ModuleList, tokens: Mapping[str, Tokens], names: Sequence[str]
+) -> tuple[dict[str, Tokens], dict[str, Tensor]]:
+    """One token per sample and modality, and the weights (k, H, T) within each modality."""
+    pooled, within = {}, {}
+    for pool, name in zip(pools, names, strict=True):
+        if name in tokens:
+            own = tokens[name]
+            token, weights = pool(own.values, own.valid, need_weights=True)
+            pooled[name] = Tokens.single(own.sample, token)
+            within[name] = weights.mean(dim=2)
+    return pooled, within
+
+
+def _wide(tokens: Mapping[str, Tokens]) -> int:
+    """Number of slots S of all modalities, the learned token included."""
+    return sum(own.valid.shape[1] for own in tokens.values()) + 1
+
+
+def _widened(share: Tensor, group: Group, tokens: Mapping[str, Tokens]) -> Tensor:
+    """Weights (b, H, T) of a group in the wide order (b, H, S)."""
+    wide = share.new_zeros(*share.shape[:2], _wide(tokens))
+    column = group.column[:, None].expand_as(share)
+    # Padded places point to the first slot, with nothing to add.
+    return wide.scatter_add(2, column, share.masked_fill(~group.valid[:, None], 0.0))
+
+
+def _shared_out(
+    share: Tensor, within: Mapping[str, Tensor], tokens: Mapping[str, Tokens], names: Sequence[str]
+) -> Tensor:
+    """Weights of modalities (n, H, M present + 1) shared out to their tokens (n, H, S)."""
+    parts = []
+    present = [name for name in names if name in tokens]
+    for i, name in enumerate(present):
+        own = tokens[name]
+        wide = share.new_zeros(*share.shape[:2], own.valid.shape[1])
+        parts.append(wide.index_copy(0, own.sample, share[own.sample, :, i, None] * within[name]))
+    return torch.cat([*parts, share[:, :, -1:]], dim=2)
+
+
+def _weights(
+    tokens: Mapping[str, Tokens], names: Sequence[str], values: Tensor
+) -> AttentionWeights:
+    """Say of each slot whose it is, when it was and whether it is there."""
+    n = len(values)
+    modality, time, valid = [], [], []
+    for m, name in enumerate(names):
+        if name in tokens:
+            own = tokens[name]
+            slots = own.valid.shape[1]
+            modality += [m] * slots
+            valid.append(own.valid.new_zeros(n, slots).index_copy(0, own.sample, own.valid))
+            own_time = own.time.masked_fill(~own.valid, 0.0)
+            time.append(own_time.new_zeros(n, slots).index_copy(0, own.sample, own_time))
+    valid.append(torch.ones(n, 1, dtype=torch.bool, device=values.device))
+    time.append(values.new_zeros(n, 1))
+    return AttentionWeights(
+        values=values,
+        modality=torch.tensor([*modality, LEARNED], device=values.device),
+        time=torch.cat([part.to(values.dtype) for part in time], dim=1),
+        valid=torch.cat(valid, dim=1),
+    )
