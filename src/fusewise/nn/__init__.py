@@ -10,6 +10,13 @@ from fusewise.nn.events import EventEncoder
 from fusewise.nn.given import GivenEncoder, load_weights
 from fusewise.nn.losses import sample_losses
 from fusewise.nn.mechanisms import (
+    MECHANISMS,
+    AttentionWeights,
+    CrossModal,
+    Hierarchical,
+    Mechanism,
+    Temporal,
+)
 from fusewise.nn.merge import MERGES, Concatenation, GatedSum, MeanOverPresent, Merge
 from fusewise.nn.network import FusionNetwork, Output
 from fusewise.nn.settings import Check, Draw, Settings, Trained
@@ -17,6 +24,8 @@ from fusewise.nn.table import TableEncoder, WideTableEncoder
 from fusewise.nn.train import train
 
 __all__ = [
+    "MECHANISMS",
+    "MERGES",
     "AttentionWeights",
     "Batch",
     "Check",
@@ -30,8 +39,6 @@ __all__ = [
     "GatedSum",
     "GivenEncoder",
     "Hierarchical",
-    "MECHANISMS",
-    "MERGES",
     "MeanOverPresent",
     "Mechanism",
     "Merge",

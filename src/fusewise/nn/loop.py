@@ -1,0 +1,255 @@
+"""The training loop: one network, one record and one snapshot per epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fusewise.exceptions import MaskingError, ModelFormatError, TrainingError
+from fusewise.nn.average import WeightAverage
+from fusewise.nn.balance import Modulation, constant_loss
+from fusewise.nn.batch import Batch
+from fusewise.nn.checkpoint import digest, load_checkpoint, save_checkpoint
+from fusewise.nn.distributed import Processes
+from fusewise.nn.faults import culprit
+from fusewise.nn.losses import Objective
+from fusewise.nn.measure import Measure
+from fusewise.nn.optimise import optimiser
+from fusewise.nn.settings import BoolArray, Check, Draw, IntArray, Settings, Trained
+from fusewise.nn.snapshots import arrays_of, as_arrays, as_tensors
+
+# Steps between two looks at figures.
+_LOOK = 10
+
+
+class Loop:
+    """The state of one training, epoch by epoch; parameters as in :func:`~fusewise.nn.train`."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        batch: Batch,
+        presence: BoolArray,
+        target: Tensor,
+        weight: np.ndarray,
+        fit: IntArray,
+        check: Check | None,
+        loss: str,
+        draw: Draw | None,
+        settings: Settings,
+        seed: int,
+        processes: Processes,
+        checkpoint: Path | None,
+    ) -> None:
+        self.settings, self.seed, self.processes, self.draw = settings, seed, processes, draw
+        self.names = sorted(batch)
+        self.checkpoint = checkpoint
+        self.fingerprint: dict[str, Any] = {}
+        if self.checkpoint is not None:
+            self.fingerprint = {
+                **{k: v for k, v in asdict(settings).items() if k != "device"},
+                "seed": seed,
+                "loss": loss,
+                "masking": draw is not None,
+                "data": digest(batch, presence, target, weight, fit, check),
+                "network": digest(network.state_dict()),
+            }
+        device = processes.device
+        self.network = network.to(device)
+        dtype = next(network.parameters()).dtype
+        self.batch = {name: batch[name].to(device) for name in self.names}
+        self.target = target.to(device, dtype if target.is_floating_point() else target.dtype)
+        self.weight = torch.from_numpy(weight / weight[fit].mean()).to(device, dtype)
+        self.fit = torch.from_numpy(fit).to(device)
+        self.fit_presence = presence[fit]
+        self.n_steps = math.ceil(len(fit) / settings.batch_size)
+        self.objective = processes.wrap(
+            Objective(self.network, loss, settings.auxiliary_weight, self.names)
+        )
+        self.optimizer = optimiser(self.network, settings, self.names, device)
+        self.parameters = [p for p in self.network.parameters() if p.requires_grad]
+        self.average = WeightAverage(self.parameters, settings.average)
+        self.modulation = Modulation(
+            len(self.names), constant_loss(loss, self.target[self.fit], self.weight[self.fit])
+        )
+        self.paces = [1.0] * len(self.names)
+        self.measure = Measure(
+            self.network, self.batch, self.target, check, loss, settings, processes
+        )
+        self.history: list[dict[str, Any]] = []
+        self.snapshots: list[dict[str, np.ndarray]] = []
+
+    def run(self, on_epoch: Callable[[dict[str, Any]], None] | None) -> Trained:
+        """Train until something says stop, from the checkpoint on where there is one."""
+        self._resume()
+        while not self._stopped():
+            record = self._epoch(len(self.history))
+            self.history.append(record)
+            if self.checkpoint is not None and self.processes.first:
+                save_checkpoint(self.checkpoint, self._state(), self.fingerprint)
+            if on_epoch is not None:
+                on_epoch(dict(record))
+        self.network.load_state_dict(as_tensors(self.snapshots[-1:])[0])
+        self.network.eval()
+        return Trained(self.snapshots, self.history, self._stopped())
+
+    def _stopped(self) -> str:
+        """Return why there is no further epoch, or an empty text."""
+        done = len(self.history)
+        if done >= self.settings.max_epochs:
+            return "max_epochs"
+        losses = [record["check_loss"] for record in self.history]
+        if done < max(1, self.settings.min_epochs) or not self.measure.checked:
+            return ""
+        waited = done - 1 - int(np.argmin(losses))
+        return "patience" if waited >= self.settings.patience else ""
+
+    def _epoch(self, epoch: int) -> dict[str, Any]:
+        started = perf_counter()
+        orders, masks, measures = (
+            np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(epoch, stream)))
+            for stream in range(3)
+        )
+        self._seed_dropout(epoch)
+        presence = self._masked(epoch, masks)
+        order = torch.from_numpy(orders.permutation(len(self.fit))).to(presence.device)
+        # Of equal sizes, as a small last batch would be a noisy step.
+        batches = order.tensor_split(self.n_steps)
+        self.network.train()
+        sums = torch.zeros(len(self.names) + 1, 2, device=order.device, dtype=self.weight.dtype)
+        recent, healthy = torch.zeros_like(sums), []
+        for step, chosen in enumerate(batches):
+            rate = self.settings.rate(epoch * self.n_steps + step, self.n_steps)
+            found, finite = self._step(chosen, presence, rate)
+            recent += found
+            healthy.append(finite)
+            last = step == self.n_steps - 1
+            if last or step % _LOOK == _LOOK - 1:
+                self.processes.total(recent)
+                if self.settings.balance:
+                    self.modulation.update(recent[:-1])
+                    self.paces = self.modulation.paces()
+                sums += recent
+                recent.zero_()
+            # Asking a GPU for a figure makes it wait; on a CPU it costs nothing.
+            if last or order.device.type == "cpu" or step % _LOOK == _LOOK - 1:
+                self._stop_if_ill(healthy, batches, presence, epoch)
+        with self.average.applied():
+            previous = self.snapshots[-1] if self.snapshots else {}
+            self.snapshots.append(arrays_of(self.network, previous))
+            measured = self.measure(measures)
+        trained = (sums[:, 0] / sums[:, 1]).tolist()
+        return {
+            "epoch": epoch,
+            "train_loss": trained[-1],
+            "check_loss": math.nan,
+            "learning_rate": rate,
+            "auxiliary_loss": dict(zip(self.names, trained[:-1], strict=True)),
+            "contribution": dict.fromkeys(self.names, math.nan),
+            "pace": dict(zip(self.names, self.paces, strict=True)),
+            **measured,
+            "seconds": perf_counter() - started,
+        }
+
+    def _step(self, chosen: Tensor, presence: Tensor, rate: float) -> tuple[Tensor, Tensor]:
+        """Take one step; return the sums of losses and whether all was finite."""
+        own, factor = self.processes.share(chosen)
+        rows, seen = self.fit[own], presence[own]
+        # The mean over the whole batch; several processes give the mean of their gradients.
+        scale = factor * self.processes.size / len(chosen)
+        with torch.autocast(
+            rows.device.type,
+            torch.bfloat16,
+            enabled=self.settings.mixed_precision and rows.device.type == "cuda",
+        ):
+            total, sums = self.objective(
+                self._take(rows, seen), seen, self.target[rows], self.weight[rows] * scale
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.settings.gradient_clip)
+        healthy = norm.isfinite()
+        # The weights stay as they were, so that the culprit can be found with them.
+        if rows.device.type != "cpu" or healthy:
+            for group in self.optimizer.param_groups:
+                m = group["modality"]
+                group["lr"] = rate if m < 0 else rate * self.paces[m]
+            self.optimizer.step()
+            self.average.update()
+        return sums * (len(chosen) / self.processes.size), healthy
+
+    def _take(self, rows: Tensor, seen: Tensor) -> Batch:
+        return {name: self.batch[name].take(rows, seen[:, m]) for m, name in enumerate(self.names)}
+
+    def _masked(self, epoch: int, rng: np.random.Generator) -> Tensor:
+        """Return what this epoch sees of the training rows' presence (n_fit, M)."""
+        seen = self.fit_presence
+        if self.draw is not None:
+            seen = np.asarray(self.draw(self.fit_presence.copy(), epoch, rng), dtype=bool)
+            if seen.shape != self.fit_presence.shape or (seen & ~self.fit_presence).any():
+                raise MaskingError(
+                    f"train: draw must return presence of the shape {self.fit_presence.shape} "
+                    f"that it was given, and can remove modalities but not add them."
+                )
+        return torch.from_numpy(seen).to(self.fit.device)
+
+    def _seed_dropout(self, epoch: int) -> None:
+        key = (epoch, 3, self.processes.rank)
+        seed = int(np.random.SeedSequence(self.seed, spawn_key=key).generate_state(1)[0])
+        torch.default_generator.manual_seed(seed)
+        if self.fit.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+
+    def _stop_if_ill(
+        self, healthy: list[Tensor], batches: Sequence[Tensor], presence: Tensor, epoch: int
+    ) -> None:
+        if bool(torch.stack(healthy[-_LOOK:]).all()):
+            return
+        step = next(i for i, fine in enumerate(healthy) if not fine)
+        rows = self.fit[batches[step]]
+        cause = culprit(self.network, self._take(rows, presence[batches[step]]), self.target[rows])
+        raise TrainingError(
+            f"Training stopped in epoch {epoch}, batch {step} (counted from 0): its loss or "
+            f"gradient is not finite. {cause}"
+        )
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "weights": [parameter.detach() for parameter in self.parameters],
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.state(),
+            "modulation": self.modulation.state(),
+            "paces": self.paces,
+            "history": self.history,
+            "snapshots": as_tensors(self.snapshots),
+        }
+
+    def _resume(self) -> None:
+        if self.checkpoint is None:
+            return
+        state = load_checkpoint(self.checkpoint, self.fingerprint)
+        if not self.processes.same(len(state["history"]) if state else 0):
+            raise ModelFormatError(
+                f"{self.checkpoint}: the processes find different checkpoints. Put it in a folder "
+                "that all of them share."
+            )
+        if state is None:
+            return
+        self.snapshots = as_arrays(state["snapshots"])
+        self.history = state["history"]
+        self.network.load_state_dict(state["snapshots"][-1])
+        with torch.no_grad():
+            for parameter, value in zip(self.parameters, state["weights"], strict=True):
+                parameter.copy_(value)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.average.load(state["average"])
+        self.modulation.load(state["modulation"])
+        self.paces = state["paces"]

@@ -1,0 +1,91 @@
+"""The loss of one batch: the fused prediction's, and those of the modalities' own heads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fusewise.nn.batch import Batch
+
+
+def sample_losses(loss: str, output: Tensor, target: Tensor) -> Tensor:
+    """Return the loss of each sample (n,).
+
+    Parameters
+    ----------
+    loss : {"cross_entropy", "squared_error"}
+        With ``cross_entropy`` the output is (n, K) logits and the target (n,) classes 0..K-1; with
+        ``squared_error`` the output is (n, 1) and the target (n,) numbers.
+    output, target : Tensor
+        Of the same samples.
+    """
+    if output.dtype in (torch.float16, torch.bfloat16):
+        output = output.float()
+    if loss == "cross_entropy":
+        return functional.cross_entropy(output, target, reduction="none")
+    return (output[:, 0] - target).square()
+
+
+class Objective(nn.Module):
+    """What is minimised, as one module, so that several processes can wrap it.
+
+    Parameters
+    ----------
+    network : nn.Module
+        ``network(batch, presence)`` gives an output with ``main`` (n, K) and ``auxiliary``,
+        ``{modality: (sample (j,), (j, K))}``.
+    loss : str
+        As in :func:`sample_losses`.
+    auxiliary_weight : float
+        Weight of a sample's mean loss over the heads of the modalities that it has.
+    names : sequence of str
+        The modalities, in the order of the columns of presence.
+    """
+
+    def __init__(
+        self, network: nn.Module, loss: str, auxiliary_weight: float, names: Sequence[str]
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.loss = loss
+        self.auxiliary_weight = auxiliary_weight
+        self.names = tuple(names)
+
+    def forward(
+        self, batch: Batch, presence: Tensor, target: Tensor, weight: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the weighted sum of losses, and sums for the record.
+
+        Parameters
+        ----------
+        batch : Batch
+            Rows of n samples.
+        presence : Tensor (n, M) bool
+            What each has.
+        target, weight : Tensor (n,)
+            Targets and sample weights.
+
+        Returns
+        -------
+        total : Tensor ()
+            To be minimised.
+        sums : Tensor (M + 1, 2)
+            Weighted loss and weight: of each modality's head, and in the last row of the main one.
+        """
+        output = self.network(batch, presence)
+        main = sample_losses(self.loss, output.main, target)
+        total = (weight * main).sum()
+        sums = main.new_zeros(len(self.names) + 1, 2)
+        sums[-1, 0], sums[-1, 1] = total.detach(), weight.sum()
+        if self.auxiliary_weight:
+            share = weight / presence.sum(1).clamp(min=1)
+            for name, (sample, prediction) in output.auxiliary.items():
+                own = sample_losses(self.loss, prediction, target[sample])
+                total = total + self.auxiliary_weight * (share[sample] * own).sum()
+                row = self.names.index(name)
+                sums[row, 0] = (weight[sample] * own.detach()).sum()
+                sums[row, 1] = weight[sample].sum()
+        return total, sums

@@ -1,0 +1,110 @@
+"""What is measured at the end of an epoch, on rows that training does not learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fusewise.nn.balance import contributions
+from fusewise.nn.batch import Rows
+from fusewise.nn.distributed import Processes
+from fusewise.nn.losses import sample_losses
+from fusewise.nn.settings import Check, FloatArray, Settings
+
+
+class Measure:
+    """Losses of a network on the rows of a check.
+
+    Parameters
+    ----------
+    network : nn.Module
+        As in :func:`~fusewise.nn.train`.
+    batch : mapping of str to Rows
+        All samples, on the device of the network.
+    target : Tensor (n,)
+        Their targets.
+    check : Check or None
+        Rows with weight 0 are left out.
+    loss : str
+        As in :func:`~fusewise.nn.sample_losses`.
+    settings : Settings
+        Batches are twice as large as in training, as nothing is kept for gradients.
+    processes : Processes
+        Each evaluates its share of the batches.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        batch: Mapping[str, Rows],
+        target: Tensor,
+        check: Check | None,
+        loss: str,
+        settings: Settings,
+        processes: Processes,
+    ) -> None:
+        self.network, self.batch, self.target = network, batch, target
+        self.loss, self.settings, self.processes = loss, settings, processes
+        self.check: Check | None = None
+        if check is not None:
+            kept = np.flatnonzero(np.asarray(check.weight) > 0)
+            self.check = Check(
+                np.asarray(check.rows, dtype=np.int64)[kept],
+                np.asarray(check.presence, dtype=bool)[kept],
+                np.asarray(check.weight, dtype=np.float64)[kept],
+            )
+
+    @property
+    def checked(self) -> bool:
+        """Whether there is anything to stop by."""
+        return self.check is not None and len(self.check.rows) > 0
+
+    def __call__(self, rng: np.random.Generator) -> dict[str, Any]:
+        """Return the entries of an epoch's record; none without a check."""
+        if self.check is None or not self.checked:
+            return {}
+        names = list(self.batch)
+        main, own, has = self._losses(self.check)
+        weight = self.check.weight
+        record: dict[str, Any] = {"check_loss": float(np.average(main, weights=weight))}
+        if self.settings.auxiliary_weight:
+            counted = weight[:, None] * has
+            with np.errstate(invalid="ignore"):
+                means = (counted * own).sum(axis=0) / counted.sum(axis=0)
+            record["auxiliary_loss"] = dict(zip(names, means.tolist(), strict=True))
+        if self.settings.contribution_rows:
+            record["contribution"] = contributions(
+                lambda check: self._losses(check)[0], self.check, main, names,
+                max_rows=self.settings.contribution_rows, rng=rng,
+            )  # fmt: skip
+        return record
+
+    def _losses(self, check: Check) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return main losses (c,), those of the heads (c, M), and where these exist (c, M)."""
+        names = list(self.batch)
+        c, device = len(check.rows), self.target.device
+        rows = torch.from_numpy(check.rows).to(device)
+        presence = torch.from_numpy(check.presence).to(device)
+        found = torch.zeros(2 * len(names) + 1, c, device=device, dtype=torch.float64)
+        self.network.eval()
+        parts = torch.arange(c, device=device).split(2 * self.settings.batch_size)
+        with torch.no_grad():
+            for part in parts[self.processes.rank :: self.processes.size]:
+                chosen, seen = rows[part], presence[part]
+                batch = {
+                    name: self.batch[name].take(chosen, seen[:, m]) for m, name in enumerate(names)
+                }
+                output, target = self.network(batch, seen), self.target[chosen]
+                found[0, part] = sample_losses(self.loss, output.main, target).double()
+                for name, (sample, prediction) in output.auxiliary.items():
+                    m = names.index(name)
+                    own = sample_losses(self.loss, prediction, target[sample])
+                    found[1 + m, part[sample]] = own.double()
+                    found[1 + len(names) + m, part[sample]] = 1.0
+        main, *rest = self.processes.total(found).cpu().numpy()
+        heads = np.stack(rest, axis=1)
+        return main, heads[:, : len(names)], heads[:, len(names) :]
