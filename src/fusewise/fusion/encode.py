@@ -78,14 +78,27 @@ class FeatureEncoder:
 
     def transform(self, frame: pd.DataFrame) -> FloatArray:
         """Return the matrix (n_rows, n_columns) for the columns that were fitted."""
-        absent = [c for c in (*self.numbers_, *self.words_) if c not in frame.columns]
-        if absent:
-            frame = self._complete(frame, absent)
-        self._check_types(frame)
+        frame = self.aligned(frame)
         numbers = frame[self.numbers_].to_numpy(dtype=float)
         if not self.words_:
             return numbers
         return np.hstack([numbers, self.levels_.transform(_filled(frame, self.words_))])
+
+    def aligned(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the frame with every column that was fitted, of the type that it was fitted with.
+
+        Raises
+        ------
+        ColumnNotFoundError
+            A table lacks a column.
+        DatasetError
+            A column came as text that was fitted as numbers, or the reverse.
+        """
+        absent = [c for c in (*self.numbers_, *self.words_) if c not in frame.columns]
+        if absent:
+            frame = self._complete(frame, absent)
+        self._check_types(frame)
+        return frame
 
     def _check_types(self, frame: pd.DataFrame) -> None:
         """Raise where a column came as numbers that was fitted as categories, or the reverse."""

@@ -1,0 +1,167 @@
+"""Events as tokens: one per event, or one per window of time where a sample has very many."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from fusewise.fusion.scaling import NormalScaling
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
+
+# A sample with far more events than is usual keeps the latest of them.
+_MOST = 4
+# In spans: ages beyond say no more than "long ago".
+_FARTHEST = 4.0
+
+
+class EventArrays(NamedTuple):
+    """Tokens of k rows: ``start`` (k + 1,), and per token its time, variable, values, flags."""
+
+    start: npt.NDArray[np.int64]
+    time: npt.NDArray[np.float32]
+    variable: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float32]
+    missing: npt.NDArray[np.bool_]
+
+
+class EventTokens:
+    """Turn events into tokens in the order of time, fitted on training rows only.
+
+    Where nine of ten training samples have at most `max_tokens` events, a token is an event: its
+    variable, and its value scaled per variable. Otherwise time before the reference is cut into
+    windows of equal width over the span of training, and a token is a window that holds an event:
+    for each variable the mean of its scaled values, then for each ``log(1 + count)``.
+
+    Parameters
+    ----------
+    max_tokens : int
+        The longest usual list of raw events. A longer list than four times this is cut to its
+        latest events.
+    n_windows : int
+        Windows of a longer stream. What is earlier than the span falls into the first one.
+
+    Attributes
+    ----------
+    variables_ : list of str
+        What training measured; other variables are ignored.
+    windowed_ : bool
+        Whether tokens are windows.
+    span_ : float
+        What the windows divide: the largest age in training, but at most twice the age that 99 in
+        100 events stay below, so that a single wrong date does not set it.
+    clock_ : float
+        The age that becomes time 1; the span, unless several modalities share a clock.
+    """
+
+    def __init__(self, max_tokens: int, n_windows: int) -> None:
+        self.max_tokens = max_tokens
+        self.n_windows = n_windows
+
+    def fit(self, events: pd.DataFrame, now: FloatArray, n_samples: int) -> Self:
+        """Fit on events, as ``MultimodalDataset.events`` gives them, of `n_samples` samples.
+
+        `now` (n_events,) is the time for which each event's sample is predicted.
+        """
+        names = events["variable"].cat.categories.astype(str)
+        codes = events["variable"].cat.codes.to_numpy()
+        met = np.bincount(codes, minlength=len(names)) > 0
+        self.variables_ = [str(name) for name in names[met]]
+        counts = np.unique(events["position"].to_numpy(), return_counts=True)[1]
+        without = np.zeros(n_samples - len(counts), dtype=np.intp)
+        lengths = np.concatenate([without, counts])
+        self.windowed_ = bool(n_samples and np.quantile(lengths, 0.9) > self.max_tokens)
+        age = np.maximum(now - events["time"].to_numpy(), 0.0)
+        self.span_ = self.clock_ = _span(age)
+        value = events["value"].to_numpy(dtype=float)
+        columns = [value[codes == code] for code in np.flatnonzero(met)]
+        self.scaling_ = NormalScaling().fit([c[np.isfinite(c)] for c in columns])
+        return self
+
+    @property
+    def n_variables(self) -> int:
+        """Number of different ``variable`` that tokens can have."""
+        return 1 if self.windowed_ else len(self.variables_)
+
+    @property
+    def n_values(self) -> int:
+        """Number of values of a token."""
+        return 2 * len(self.variables_) if self.windowed_ else 1
+
+    def transform(self, events: pd.DataFrame, now: FloatArray, positions: IntArray) -> EventArrays:
+        """Return the tokens of the samples at `positions` (k,), which ascend."""
+        rank_of = {name: rank for rank, name in enumerate(self.variables_)}
+        names = events["variable"].cat.categories.astype(str)
+        ranks = np.array([rank_of.get(name, -1) for name in names] + [-1], dtype=np.int64)
+        variable = ranks[events["variable"].cat.codes.to_numpy()]
+        known = variable >= 0
+        variable = variable[known]
+        row = np.searchsorted(positions, events["position"].to_numpy()[known])
+        time = events["time"].to_numpy()[known]
+        age = np.clip(now[known] - time, 0.0, _FARTHEST * self.clock_)
+        value = events["value"].to_numpy(dtype=float)[known]
+        scaled = np.full(len(value), np.nan)
+        for code in range(len(self.variables_)):
+            own = variable == code
+            scaled[own] = self.scaling_.column(code, value[own])
+        make = self._windows if self.windowed_ else self._raw
+        return make(row, age, variable, scaled, len(positions))
+
+    def _raw(
+        self, row: IntArray, age: FloatArray, variable: IntArray, value: FloatArray, k: int
+    ) -> EventArrays:
+        length = np.bincount(row, minlength=k)
+        end = np.cumsum(length)
+        latest = end[row] - np.arange(len(row)) <= _MOST * self.max_tokens
+        value = value[latest, None]
+        missing = np.isnan(value)
+        return EventArrays(
+            _starts(row[latest], k),
+            (age[latest] / self.clock_).astype(np.float32),
+            variable[latest],
+            np.where(missing, 0.0, value).astype(np.float32),
+            missing,
+        )
+
+    def _windows(
+        self, row: IntArray, age: FloatArray, variable: IntArray, value: FloatArray, k: int
+    ) -> EventArrays:
+        window = np.minimum(age / self.span_ * self.n_windows, self.n_windows - 1).astype(np.intp)
+        # Events ascend in time within a row, so a window's events lie side by side.
+        is_first = np.ones(len(row), dtype=bool)
+        is_first[1:] = (row[1:] != row[:-1]) | (window[1:] != window[:-1])
+        first = np.flatnonzero(is_first)
+        n_variables = len(self.variables_)
+        cell = (np.cumsum(is_first) - 1) * n_variables + variable
+        has_value = ~np.isnan(value)
+        shape = (len(first), n_variables)
+        size = len(first) * n_variables
+        sums = np.bincount(cell[has_value], value[has_value], size).reshape(shape)
+        n_values = np.bincount(cell[has_value], minlength=size).reshape(shape)
+        counts = np.bincount(cell, minlength=size).reshape(shape)
+        missing = n_values == 0
+        mean = sums / np.maximum(n_values, 1)
+        return EventArrays(
+            _starts(row[first], k),
+            ((window[first] + 0.5) * (self.span_ / self.n_windows / self.clock_)).astype(
+                np.float32
+            ),
+            np.zeros(len(first), dtype=np.int64),
+            np.hstack([mean, np.log1p(counts)]).astype(np.float32),
+            np.hstack([missing, np.zeros(shape, dtype=bool)]),
+        )
+
+
+def _starts(row: IntArray, k: int) -> npt.NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum(np.bincount(row, minlength=k))]).astype(np.int64)
+
+
+def _span(age: FloatArray) -> float:
+    if len(age) == 0 or age.max() <= 0:
+        return 1.0
+    usual = 2 * float(np.quantile(age, 0.99))
+    return min(float(age.max()), usual) if usual > 0 else float(age.max())
