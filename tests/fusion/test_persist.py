@@ -679,12 +679,14 @@ def test_the_allow_list_names_types_that_exist():
 # They work while a model is fitted and are not part of it.
 PASSING = {
     "Block",
+    "EventArrays",
     "ExpertTask",
     "FusionClassifierMixin",
     "FusionEstimator",
     "FusionRegressorMixin",
     "Likelihood",
     "OutOfFold",
+    "TableArrays",
 }
 
 

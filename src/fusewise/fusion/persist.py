@@ -18,7 +18,7 @@ import json
 import os
 import platform
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -28,14 +28,15 @@ from fusewise.data import write_atomically
 from fusewise.exceptions import ModelFormatError, ModelNotFoundError, RunFolderError
 from fusewise.fusion.persist_pack import pack, unpack
 from fusewise.fusion.persist_same import first_difference
-from fusewise.fusion.persist_trees import check_trees
+from fusewise.fusion.persist_trees import check_trees, walk
 from fusewise.fusion.persist_types import audit, check_members, name_of, unknown_types
+from fusewise.fusion.weights import FittedNetwork
 
 FORMAT = "fusewise-model"
 FORMAT_VERSION = 1
 
 _MANIFEST, _MODEL = "manifest.json", "model.skops"
-_LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "lightgbm", "skops")
+_LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "lightgbm", "torch", "skops")
 
 
 def save_model(estimator: Any, path: str | os.PathLike[str]) -> Path:
@@ -81,9 +82,11 @@ def save_model(estimator: Any, path: str | os.PathLike[str]) -> Path:
         raise RunFolderError(f"the folder {str(Path(path).parent)!r} does not exist. Create it.")
     kind = name_of(type(estimator))
     try:
-        content = skops.io.dumps(pack(estimator))
+        modules: dict[str, Any] = {}
+        content = skops.io.dumps(pack(estimator, modules))
         types = skops.io.get_untrusted_types(data=content)
-        restored = unpack(skops.io.loads(content, trusted=types))
+        restored = unpack(skops.io.loads(content, trusted=types), modules)
+        _check_networks(restored)
     except ModelFormatError:
         raise
     except Exception as error:
@@ -114,7 +117,12 @@ def save_model(estimator: Any, path: str | os.PathLike[str]) -> Path:
     return Path(path)
 
 
-def load_model(path: str | os.PathLike[str], *, trusted: Sequence[str | type] = ()) -> Any:
+def load_model(
+    path: str | os.PathLike[str],
+    *,
+    trusted: Sequence[str | type] = (),
+    encoders: Mapping[str, Any] | None = None,
+) -> Any:
     """Read a model file that :func:`save_model` wrote; run no code from it.
 
     Parameters
@@ -124,6 +132,9 @@ def load_model(path: str | os.PathLike[str], *, trusted: Sequence[str | type] = 
     trusted : sequence of str or type
         Further types that may be restored, for example the class of an expert of your own. Name
         only what you know: restoring a type may run its ``__setstate__``.
+    encoders : dict of str to torch module, optional
+        For a model that was trained with encoders of your own: the same architectures again, by
+        modality. Their weights are read from the file.
 
     Returns
     -------
@@ -137,7 +148,8 @@ def load_model(path: str | os.PathLike[str], *, trusted: Sequence[str | type] = 
         If there is no such file.
     ModelFormatError
         If the file is damaged, of another kind, written by a newer fusewise, or holds types that
-        are neither on the allow-list nor in `trusted`.
+        are neither on the allow-list nor in `trusted`; or if an encoder of your own is lacking, or
+        is another one.
     """
     import skops.io
 
@@ -156,8 +168,9 @@ def load_model(path: str | os.PathLike[str], *, trusted: Sequence[str | type] = 
             )
         # The audit has passed: what skops itself does not trust is on our list or the caller's.
         allowed = skops.io.get_untrusted_types(data=content)
-        model = unpack(skops.io.loads(content, trusted=allowed))
+        model = unpack(skops.io.loads(content, trusted=allowed), encoders)
         check_trees(model)
+        _check_networks(model)
     except ModelFormatError as error:
         raise ModelFormatError(f"{file}: {str(error).rstrip('.')}.") from None
     except (Exception, RecursionError) as error:
@@ -215,6 +228,13 @@ def _read(file: Path) -> tuple[dict[str, Any], bytes]:
             "the model again."
         )
     return manifest, content
+
+
+def _check_networks(model: Any) -> None:
+    """Build every network once, so that weights that do not fit are refused here."""
+    for _, value in walk(model):
+        if isinstance(value, FittedNetwork):
+            value.module()
 
 
 def _check_manifest(manifest: Any, names: Sequence[str]) -> None:

@@ -2,11 +2,14 @@
 
 skops loses or refuses pandas objects and dictionaries whose keys are not strings or numbers. They
 are replaced on the way out, wherever they sit in estimators, in our own objects and in plain
-containers, and restored on the way in. What holds none of them is left as it is.
+containers, and restored on the way in. What holds none of them is left as it is. Encoders that the
+user brought are not written at all: a mark is left, and the user brings them again.
 """
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -108,17 +111,50 @@ class PackedDict:
         return dict(zip(self.keys, self.values, strict=True))
 
 
+class GivenModule:
+    """The mark of an encoder that the user brought for the modality `name`."""
+
+    def __init__(self, name: str, kind: str) -> None:
+        self.name = name
+        self.kind = kind
+
+
 _PACKED = (PackedFrame, PackedSeries, PackedIndex, PackedDict)
 
 
-def pack(value: Any) -> Any:
-    """Return `value` with everything replaced that skops cannot carry; it is itself not changed."""
-    return _Packer().pack(value)
+def pack(value: Any, modules: dict[str, Any] | None = None) -> Any:
+    """Return `value` with everything replaced that skops cannot carry; it is itself not changed.
+
+    Torch modules, which must stand in a dict by modality, are put into `modules`.
+    """
+    return _Packer({} if modules is None else modules).pack(value)
 
 
-def unpack(value: Any) -> Any:
-    """Undo :func:`pack` on what was loaded, in place where possible."""
-    return _Unpacker().unpack(value)
+def unpack(value: Any, modules: Mapping[str, Any] | None = None) -> Any:
+    """Undo :func:`pack` on what was loaded, in place where possible.
+
+    Raises
+    ------
+    ModelFormatError
+        `modules` lacks one that the model was trained with, or holds one that it was not.
+    """
+    unpacker = _Unpacker({} if modules is None else modules)
+    value = unpacker.unpack(value)
+    unpacker.check_used()
+    return value
+
+
+def attributes(value: Any) -> dict[str, Any]:
+    """Return what is kept of one of our objects: its attributes, or the state that it names."""
+    names_its_own = "__getstate__" in vars(type(value))
+    state: dict[str, Any] = value.__getstate__() if names_its_own else vars(value)
+    return state
+
+
+def is_module(value: Any) -> bool:
+    """Return whether `value` is a torch module; torch is not loaded for it."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.nn.Module)
 
 
 def is_ours(value: Any) -> bool:
@@ -133,11 +169,17 @@ def is_ours(value: Any) -> bool:
 class _Packer:
     """Replaces once per object, so that what is shared stays shared."""
 
-    def __init__(self) -> None:
+    def __init__(self, modules: dict[str, Any]) -> None:
+        self.modules = modules
         self._done: dict[int, tuple[Any, Any]] = {}
         self._open: set[int] = set()
 
     def pack(self, value: Any) -> Any:
+        if is_module(value):
+            raise ModelFormatError(
+                f"a model that holds a torch module outside a dict by modality cannot be saved: "
+                f"{type(value).__name__}."
+            )
         if id(value) in self._done:
             return self._done[id(value)][1]
         if id(value) in self._open:
@@ -165,25 +207,32 @@ class _Packer:
             same = all(a is b for a, b in zip(items, value, strict=True))
             return value if same else type(value)(items)
         if is_ours(value) and not isinstance(value, _PACKED):
-            attributes = {k: self.pack(v) for k, v in vars(value).items()}
-            if all(attributes[k] is v for k, v in vars(value).items()):
+            kept = attributes(value)
+            packed = {k: self.pack(v) for k, v in kept.items()}
+            if all(packed[k] is v for k, v in kept.items()):
                 return value
             copy = object.__new__(type(value))
-            copy.__dict__.update(attributes)
+            copy.__dict__.update(packed)
             return copy
         return value
 
     def _dict(self, value: dict[Any, Any]) -> Any:
-        items = {k: self.pack(v) for k, v in value.items()}
+        items = {k: self._given(k, v) if is_module(v) else self.pack(v) for k, v in value.items()}
         plain = {type(k) for k in value} <= {str}
         plain = plain or ({type(k) for k in value} <= {int} or {type(k) for k in value} <= {float})
         if not plain:
             return PackedDict([self.pack(k) for k in items], list(items.values()))
         return value if all(items[k] is v for k, v in value.items()) else items
 
+    def _given(self, key: Any, module: Any) -> GivenModule:
+        self.modules.setdefault(str(key), module)
+        return GivenModule(str(key), type(module).__name__)
+
 
 class _Unpacker:
-    def __init__(self) -> None:
+    def __init__(self, modules: Mapping[str, Any]) -> None:
+        self._modules = modules
+        self._used: set[str] = set()
         self._done: dict[int, tuple[Any, Any]] = {}
 
     def unpack(self, value: Any) -> Any:
@@ -192,7 +241,29 @@ class _Unpacker:
             self._done[id(value)] = (value, self._unpacked(value))
         return self._done[id(value)][1]
 
+    def check_used(self) -> None:
+        """Raise where a module was supplied that the model does not know."""
+        foreign = sorted(set(self._modules) - self._used)
+        if foreign:
+            known = ", ".join(sorted(self._used)) or "no modality"
+            raise ModelFormatError(
+                f"encoders= names {', '.join(foreign)}; the model was trained with encoders of "
+                f"yours for {known}"
+            )
+
+    def _supplied(self, mark: GivenModule) -> Any:
+        if mark.name not in self._modules:
+            raise ModelFormatError(
+                f"the model was trained with an encoder of yours for modality {mark.name!r} (a "
+                f"{mark.kind}), which the file does not hold. Load it with "
+                f"encoders={{{mark.name!r}: module}}; the trained weights are put into a copy"
+            )
+        self._used.add(mark.name)
+        return self._modules[mark.name]
+
     def _unpacked(self, value: Any) -> Any:
+        if isinstance(value, GivenModule):
+            return self._supplied(value)
         if isinstance(value, PackedDict):
             value.keys = [self.unpack(k) for k in value.keys]
             value.values = [self.unpack(v) for v in value.values]

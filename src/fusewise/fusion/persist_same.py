@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fusewise.fusion.persist_pack import is_ours
+from fusewise.fusion.persist_pack import attributes, is_module, is_ours
 
 
 def first_difference(saved: Any, loaded: Any) -> str | None:
@@ -27,11 +27,11 @@ class _Comparison:
     def difference(self, a: Any, b: Any, where: str) -> str | None:
         if type(a) is not type(b):
             return f"{where} is a {type(a).__name__} and came back as {type(b).__name__}"
-        if id(a) in self._seen:
+        if id(a) in self._seen or is_module(a):
             return None
         if is_ours(a) or (is_dataclass(a) and hasattr(a, "__dict__")):
             self._seen.add(id(a))
-            return self._mapping(vars(a), vars(b), where, "{}.{}")
+            return self._mapping(attributes(a), attributes(b), where, "{}.{}")
         if isinstance(a, dict):
             return self._mapping(a, b, where, "{}[{!r}]")
         if isinstance(a, list | tuple):

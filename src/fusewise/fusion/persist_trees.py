@@ -17,6 +17,7 @@ from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
 from sklearn.tree._tree import Tree
 
 from fusewise.exceptions import ModelFormatError
+from fusewise.fusion.persist_pack import is_module
 
 _NUMBERS = re.compile(r"^([a-z_]+)=(.*)$", re.MULTILINE)
 
@@ -29,7 +30,7 @@ def check_trees(model: Any) -> None:
     ModelFormatError
         If a tree does.
     """
-    for holder, value in _walk(model):
+    for holder, value in walk(model):
         width = getattr(holder, "n_features_in_", None)
         if isinstance(value, Tree):
             _check_tree(value, value.n_features if width is None else width)
@@ -39,7 +40,7 @@ def check_trees(model: Any) -> None:
             _check_booster(value.model_to_string(), width)
 
 
-def _walk(model: Any) -> Iterator[tuple[Any, Any]]:
+def walk(model: Any) -> Iterator[tuple[Any, Any]]:
     """Return every object in the model, with the estimator that it belongs to."""
     seen: set[int] = set()
     waiting: list[tuple[Any, Any]] = [(model, model)]
@@ -56,7 +57,7 @@ def _walk(model: Any) -> Iterator[tuple[Any, Any]]:
         elif isinstance(value, np.ndarray):
             if value.dtype == object:
                 waiting.extend((holder, v) for v in value.ravel())
-        elif hasattr(value, "__dict__") and not isinstance(value, type):
+        elif hasattr(value, "__dict__") and not isinstance(value, type) and not is_module(value):
             owner = value if hasattr(value, "n_features_in_") else holder
             waiting.extend((owner, v) for v in vars(value).values())
 

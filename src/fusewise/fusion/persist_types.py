@@ -28,6 +28,7 @@ _OURS = (
     "fusewise.fusion.linear.LinearRegressor",
     "fusewise.fusion.masking.Masking",
     "fusewise.fusion.masking.RemovalPlan",
+    "fusewise.fusion.persist_pack.GivenModule",
     "fusewise.fusion.persist_pack.PackedDict",
     "fusewise.fusion.persist_pack.PackedFrame",
     "fusewise.fusion.persist_pack.PackedIndex",
@@ -35,6 +36,11 @@ _OURS = (
     "fusewise.fusion.persist_pack.PackedValues",
     "fusewise.fusion.presence_only.PresenceOnlyClassifier",
     "fusewise.fusion.presence_only.PresenceOnlyRegressor",
+    "fusewise.fusion.scaling.NormalScaling",
+    "fusewise.fusion.tensors.TensorEncoder",
+    "fusewise.fusion.tensors_events.EventTokens",
+    "fusewise.fusion.tensors_table.TableTensors",
+    "fusewise.fusion.weights.FittedNetwork",
 )
 
 # Beside what skops trusts by itself (primitives, arrays, scikit-learn's estimators). Tree, the
