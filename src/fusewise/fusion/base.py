@@ -228,6 +228,10 @@ class FusionEstimator(BaseEstimator):
     def _fit_encoders(self, X: MultimodalDataset) -> MultimodalDataset:
         """Fit ``encoders_``; return `X` with the modalities that have a feature to learn from."""
         self.encoders_ = fit_encoders(X, self.time_reference_)
+        return self._without_bare(X)
+
+    def _without_bare(self, X: MultimodalDataset) -> MultimodalDataset:
+        """Forget the modalities whose encoder found nothing to learn from."""
         bare = [m for m in self.modalities_ if not self.encoders_[m].columns_]
         if not bare:
             return X
@@ -241,7 +245,7 @@ class FusionEstimator(BaseEstimator):
             f"{type(self).__name__}.fit: {', '.join(bare)} has no feature to learn from and was "
             "left out.",
             FusewiseWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
         self.encoders_ = {m: self.encoders_[m] for m in kept}
         self.modalities_ = kept

@@ -1,0 +1,434 @@
+"""What the learned strategies share: tensors in, a committee of networks, predictions out."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.base import ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from fusewise.data import Deployment, MultimodalDataset, folds, inner_validation
+from fusewise.exceptions import DatasetError, UnknownModalityError, did_you_mean
+from fusewise.fusion.base import FusionClassifierMixin, FusionEstimator, FusionRegressorMixin
+from fusewise.fusion.committee import (
+    Draw,
+    Member,
+    Task,
+    contribution_table,
+    history_table,
+    pooled_losses,
+    stopped_at,
+    train_members,
+)
+from fusewise.fusion.given import UserEncoder
+from fusewise.fusion.masking import Masking, plan_removals
+from fusewise.fusion.mixture import mixture_weights
+from fusewise.fusion.tensors import TensorEncoder, fit_tensor_encoders
+from fusewise.fusion.weights import FittedNetwork
+
+if TYPE_CHECKING:
+    from fusewise.nn import Rows
+
+BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
+
+# Networks forget epochs of a growing masking: it reaches its rate after this share of them.
+_RAMP = 0.25
+_CHUNK = 1024
+UNSEEN = ("ignore", "refuse")
+
+
+class LearnedFusion(FusionEstimator):
+    """Base of the strategies that are networks; subclasses say how modalities are joined."""
+
+    encoders: Any
+    masking: Any
+    deployment: Any
+    n_members: int
+    max_epochs: int
+    patience: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    width: int
+    dropout: float
+    balance: str | None
+    unseen: str
+    device: str
+    checkpoint: Any
+    random_state: int
+    n_jobs: int | None
+    verbose: int
+
+    encoders_: dict[str, TensorEncoder]  # type: ignore[assignment]
+    networks_: list[FittedNetwork]
+
+    def _joinings(self) -> tuple[str, ...]:
+        """Return the ways of joining to choose from; the first one wins a draw."""
+        raise NotImplementedError
+
+    def _sizes(self) -> dict[str, Any]:
+        """Return what a strategy's networks are made of beside their width."""
+        raise NotImplementedError
+
+    @property
+    def _n_classes(self) -> int:
+        return len(self.classes_) if isinstance(self, ClassifierMixin) else 0
+
+    def _fit(self, X: MultimodalDataset, y: npt.NDArray[Any], weight: FloatArray) -> None:
+        who = type(self).__name__
+        settings = self._settings()
+        masking = Masking.of(self.masking)
+        joinings = self._joinings()
+        if self.unseen == "refuse" and len(self.modalities_) < len(self.declared_):
+            never = sorted(set(self.declared_) - set(self.modalities_))
+            raise DatasetError(
+                f"{who}.fit: no training sample has {', '.join(never)}. Leave the modality out, "
+                "or fit with unseen='ignore'."
+            )
+        seeds = np.random.SeedSequence(self.random_state).spawn(5)
+        X = self._fit_tensors(X)
+        presence = self.presence(X)
+        target = self._targets(y, weight)
+        plan = None
+        if masking is not None and masking.schedule == "deployment":
+            plan = plan_removals(
+                presence, self.modalities_, Deployment.of(self.deployment), self.declared_
+            )
+        ramp = max(1, round(_RAMP * settings.max_epochs))
+        if masking is not None and masking.schedule == "curriculum":
+            settings = _with(settings, min_epochs=min(settings.max_epochs, ramp + 2))
+        given = self._given_modules(seeds[4])
+        task = Task(
+            batch=self._batch(X),
+            presence=presence,
+            target=target,
+            weight=weight,
+            loss="cross_entropy" if self._n_classes else "squared_error",
+            draw=None if masking is None else Draw(masking, plan, ramp),
+            settings=settings,
+            edges={m: e.edges_ for m, e in self.encoders_.items() if m not in given},
+            given=given,
+            n_threads=_threads(self.n_jobs),
+            verbose=int(self.verbose),
+            checkpoint=None if self.checkpoint is None else Path(self.checkpoint),
+        )
+        held = self._held_out(X, y, seeds[0])
+        shown = self._checked_presence(presence, plan, seeds[1])
+        counts = self._check_weights(X, presence, weight)
+        members = {
+            joining: [
+                self._member(number, joining, rows, shown, counts, child)
+                for number, (rows, child) in enumerate(
+                    zip(held, seeds[2].spawn(len(held)), strict=True)
+                )
+            ]
+            for joining in joinings
+        }
+        self._check_every_class(y, members[joinings[0]])
+        self._train(task, members)
+
+    def _train(self, task: Task, members: dict[str, list[Member]]) -> None:
+        """Choose how to join on the first members, then train the others that way."""
+        first = min(2, *(len(m) for m in members.values())) if len(members) > 1 else None
+        asked = [m for each in members.values() for m in each[:first]]
+        trained = dict(zip(map(_key, asked), train_members(task, asked, self.n_jobs), strict=True))
+        best, self.joining_scores_ = _choose(members, trained, first)
+        rest = [m for m in members[best] if _key(m) not in trained]
+        trained |= zip(map(_key, rest), train_members(task, rest, self.n_jobs), strict=True)
+        chosen = members[best]
+        results = [trained[_key(m)] for m in chosen]
+        self.joining_ = best
+        losses = pooled_losses(chosen, results)
+        epoch = int(losses.argmin())
+        self.n_epochs_ = epoch + 1
+        self.check_loss_ = float(losses[epoch])
+        self.networks_ = stopped_at(results, epoch, [m.spec for m in chosen], task.given)
+        everyone = [m for each in members.values() for m in each if _key(m) in trained]
+        all_results = [trained[_key(m)] for m in everyone]
+        self.history_ = history_table(everyone, all_results)
+        self.contributions_ = contribution_table(everyone, all_results)
+
+    def _settings(self) -> Any:
+        from fusewise.nn import Settings
+
+        for name in ("n_members", "max_epochs", "patience", "batch_size", "width"):
+            self._check_number(name, whole=True)
+        for name in ("learning_rate", "weight_decay", "dropout"):
+            self._check_number(name, whole=False)
+        if self.unseen not in UNSEEN:
+            raise DatasetError(
+                f"{type(self).__name__}: unseen must be one of {', '.join(UNSEEN)}, got "
+                f"{self.unseen!r}."
+            )
+        if not self.dropout < 1:
+            raise DatasetError(
+                f"{type(self).__name__}: dropout must be below 1, got {self.dropout!r}."
+            )
+        settings = Settings(
+            max_epochs=int(self.max_epochs),
+            patience=int(self.patience),
+            batch_size=int(self.batch_size),
+            learning_rate=float(self.learning_rate),
+            weight_decay=float(self.weight_decay),
+            balance=self.balance,
+            device=self._device(),
+            mixed_precision=self._device() != "cpu",
+        )
+        settings.check()
+        return settings
+
+    def _check_number(self, name: str, *, whole: bool) -> None:
+        value = getattr(self, name)
+        kind, least = (numbers.Integral, 1) if whole else (numbers.Real, 0)
+        if isinstance(value, bool) or not isinstance(value, kind) or not value >= least:
+            what = "a whole number of at least 1" if whole else "a number of at least 0"
+            raise DatasetError(f"{type(self).__name__}: {name} must be {what}, got {value!r}.")
+
+    def _device(self) -> str:
+        import torch
+
+        if self.device == "auto":
+            return "cuda" if torch.cuda.is_available() else "cpu"
+        try:
+            torch.zeros(1, device=self.device)
+        except (RuntimeError, AssertionError, TypeError) as error:
+            raise DatasetError(
+                f"{type(self).__name__}: device {self.device!r} cannot be used here "
+                f"({str(error).splitlines()[0]}). Use 'cpu' or 'auto'."
+            ) from None
+        return str(self.device)
+
+    def _fit_tensors(self, X: MultimodalDataset) -> MultimodalDataset:
+        self.encoders_ = fit_tensor_encoders(X, self.time_reference_)
+        return self._without_bare(X)
+
+    def _batch(self, X: MultimodalDataset) -> dict[str, Rows]:
+        return {m: e.transform(X, self.time_reference_) for m, e in self.encoders_.items()}
+
+    def _targets(self, y: npt.NDArray[Any], weight: FloatArray) -> npt.NDArray[Any]:
+        """Return class codes, or amounts in units of their spread."""
+        if self._n_classes:
+            return y.astype(np.int64)
+        self.center_ = float(np.average(y, weights=weight))
+        spread = float(np.sqrt(np.average((y - self.center_) ** 2, weights=weight)))
+        self.spread_ = spread if spread > 0 else 1.0
+        return np.asarray((y - self.center_) / self.spread_, dtype=np.float32)
+
+    def _held_out(
+        self, X: MultimodalDataset, y: npt.NDArray[Any], seed: np.random.SeedSequence
+    ) -> list[IntArray]:
+        """Return the rows that each member does not learn from."""
+        number = int(seed.generate_state(1)[0])
+        units = len(X) if X.cluster is None else len(np.unique(X.cluster))
+        n_members = min(int(self.n_members), units)
+        if n_members == 1:
+            return [np.flatnonzero(inner_validation(X, random_state=number, y=y))]
+        fold = folds(X, n_members, number, y=y)
+        return [np.flatnonzero(fold == k) for k in range(n_members)]
+
+    def _checked_presence(
+        self, presence: BoolArray, plan: Any, seed: np.random.SeedSequence
+    ) -> BoolArray:
+        """Return what is seen of the rows that stop the training: what deployment would show."""
+        return presence if plan is None else plan.draw(presence, np.random.default_rng(seed))
+
+    def _check_weights(
+        self, X: MultimodalDataset, presence: BoolArray, weight: FloatArray
+    ) -> FloatArray:
+        masking = Masking.of(self.masking)
+        if masking is not None and masking.schedule == "deployment":
+            return weight
+        mixture = mixture_weights(presence, self.modalities_, self.declared_, self.deployment)
+        return weight * mixture
+
+    def _member(
+        self,
+        number: int,
+        joining: str,
+        held: IntArray,
+        shown: BoolArray,
+        counts: FloatArray,
+        seed: np.random.SeedSequence,
+    ) -> Member:
+        from fusewise.nn import Check
+
+        counted = counts[held]
+        return Member(
+            number=number,
+            spec=self._spec(joining),
+            fit=np.setdiff1d(np.arange(len(shown)), held),
+            check=Check(held, shown[held], counted if counted.any() else np.ones(len(held))),
+            seed=int(seed.generate_state(1)[0] >> 1),
+        )
+
+    def _spec(self, joining: str) -> dict[str, Any]:
+        modalities = {}
+        for name, encoder in self.encoders_.items():
+            sizes = encoder.sizes()
+            if name in self.user_encoders_:
+                sizes |= self.user_encoders_[name]
+            modalities[name] = sizes
+        return {
+            "joining": joining,
+            "width": int(self.width),
+            "dropout": float(self.dropout),
+            "n_bins": next(iter(self.encoders_.values())).n_bins,
+            "n_outputs": max(1, self._n_classes),
+            "modalities": modalities,
+            **self._sizes(),
+        }
+
+    def _given_modules(self, seed: np.random.SeedSequence) -> dict[str, Any]:
+        """Check the encoders that the user brought; return their modules by modality."""
+        who = type(self).__name__
+        given = {} if self.encoders is None else self.encoders
+        if not isinstance(given, Mapping):
+            raise DatasetError(
+                f"{who}: encoders must be a dict from modality to UserEncoder, got "
+                f"{type(given).__name__}."
+            )
+        for name in given:
+            if name not in self.declared_:
+                raise UnknownModalityError(
+                    f"{who}: encoders name {name!r}, which training does not have."
+                    f"{did_you_mean(name, self.declared_)}"
+                )
+        brought = {
+            name: UserEncoder.of(e, name) for name, e in given.items() if name in self.encoders_
+        }
+        self.user_encoders_ = {
+            name: {"output_width": e.output_width, "frozen": e.frozen}
+            for name, e in brought.items()
+        }
+        return {name: e.loaded() for name, e in brought.items()}
+
+    def _check_every_class(self, y: npt.NDArray[Any], members: list[Member]) -> None:
+        if not self._n_classes:
+            return
+        for member in members:
+            absent = np.setdiff1d(np.arange(self._n_classes), y[member.fit])
+            if len(absent):
+                count = int((y == absent[0]).sum())
+                raise DatasetError(
+                    f"{type(self).__name__}.fit: class {self.classes_[absent[0]]!r} has {count} "
+                    f"sample(s), all of them in one of {len(members)} folds, so a network would "
+                    "never see it. Give more samples of it, or leave the class out."
+                )
+
+    def _outputs(self, X: MultimodalDataset) -> FloatArray:
+        """Return logits or scaled amounts (n_members, n_samples, n_outputs)."""
+        presence = self._answer(X)
+        batch = self._batch(X)
+        parts = [
+            [network.main.cpu().numpy() for network in self._forward(batch, presence, rows)]
+            for rows in chunks(len(X))
+        ]
+        if not parts:
+            return np.zeros((len(self.networks_), 0, max(1, self._n_classes)))
+        return np.concatenate([np.stack(part) for part in parts], axis=1)
+
+    def _forward(
+        self,
+        batch: Mapping[str, Rows],
+        presence: BoolArray,
+        rows: IntArray,
+        *,
+        need_weights: bool = False,
+    ) -> Iterator[Any]:
+        """Yield what each network says of some rows.
+
+        In double precision, so that a sample's prediction does not depend on its batch.
+        """
+        import torch
+
+        device = self._device()
+        index = torch.from_numpy(rows)
+        shown = torch.from_numpy(presence[rows])
+        taken = {
+            name: batch[name].take(index, shown[:, m]).to(device, torch.float64)
+            for m, name in enumerate(self.modalities_)
+        }
+        with torch.inference_mode():
+            for network in self.networks_:
+                module = network.module(device, "float64")
+                yield module(taken, shown.to(device), need_weights=need_weights)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "networks_")
+
+
+class LearnedClassifierMixin(FusionClassifierMixin):
+    """Class probabilities from a committee: the mean over its members."""
+
+    def predict_proba(self, X: MultimodalDataset) -> FloatArray:
+        """Return class probabilities (n_samples, n_classes), in the order of ``classes_``."""
+        logits = self._outputs(X)  # type: ignore[attr-defined]
+        odds = np.exp(logits - logits.max(axis=2, keepdims=True))
+        mean = (odds / odds.sum(axis=2, keepdims=True)).mean(axis=0)
+        return np.asarray(mean / mean.sum(axis=1, keepdims=True))
+
+    def predict(self, X: MultimodalDataset) -> npt.NDArray[Any]:
+        """Return the most probable class of each sample (n_samples,)."""
+        best = self.predict_proba(X).argmax(axis=1)
+        return np.asarray(self.classes_[best])  # type: ignore[attr-defined]
+
+
+class LearnedRegressorMixin(FusionRegressorMixin):
+    """Amounts from a committee: the mean over its members."""
+
+    def predict(self, X: MultimodalDataset) -> FloatArray:
+        """Return the expected amount of each sample (n_samples,)."""
+        scaled = self._outputs(X)[:, :, 0].mean(axis=0)  # type: ignore[attr-defined]
+        return np.asarray(scaled * self.spread_ + self.center_)  # type: ignore[attr-defined]
+
+
+def _with(settings: Any, **changes: Any) -> Any:
+    from dataclasses import replace
+
+    return replace(settings, **changes)
+
+
+def _key(member: Member) -> tuple[str, int]:
+    return member.spec["joining"], member.number
+
+
+def _choose(
+    members: Mapping[str, list[Member]], trained: Mapping[Any, Any], first: int | None
+) -> tuple[str, pd.DataFrame]:
+    """Return the joining with the smallest loss on the same held-out rows, and all losses."""
+    rows = []
+    for joining, each in members.items():
+        some = each[:first]
+        losses = pooled_losses(some, [trained[_key(m)] for m in some])
+        rows.append(
+            {
+                "joining": joining,
+                "members": len(some),
+                "n": int(sum(len(m.check.rows) for m in some)),
+                "check_loss": float(losses.min()),
+                "epoch": int(losses.argmin()) + 1,
+            }
+        )
+    table = pd.DataFrame(rows)
+    return str(table.loc[table["check_loss"].idxmin(), "joining"]), table
+
+
+def _threads(n_jobs: int | None) -> int:
+    """Return the threads of one member: all members together use what PyTorch would."""
+    import torch
+    from joblib import effective_n_jobs
+
+    return max(1, torch.get_num_threads() // effective_n_jobs(n_jobs))
+
+
+def chunks(n: int) -> Iterator[IntArray]:
+    for start in range(0, n, _CHUNK):
+        yield np.arange(start, min(n, start + _CHUNK))
