@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
@@ -96,7 +97,7 @@ class Loop:
             if self.checkpoint is not None and self.processes.first:
                 save_checkpoint(self.checkpoint, self._state(), self.fingerprint)
             if on_epoch is not None:
-                on_epoch(dict(record))
+                on_epoch(deepcopy(record))
         self.network.load_state_dict(as_tensors(self.snapshots[-1:])[0])
         self.network.eval()
         return Trained(self.snapshots, self.history, self._stopped())

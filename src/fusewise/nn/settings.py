@@ -99,6 +99,10 @@ class Settings:
             )
         if self.balance not in (None, "modulated"):
             raise DatasetError(f"balance must be None or 'modulated', got {self.balance!r}.")
+        if self.balance and not self.auxiliary_weight:
+            raise DatasetError(
+                "balance needs the modalities' own heads: auxiliary_weight must be above 0, got 0."
+            )
 
     def rate(self, step: int, steps_per_epoch: int) -> float:
         """Return the learning rate of a step, counted from 0 over all epochs.
