@@ -260,6 +260,8 @@ class QueryPool(nn.Module):
     n_queries : int
     dropout : float
         Share of the output that is dropped in training.
+    learned : bool
+        Put a learned token, always valid, beside those of each sample.
 
     Examples
     --------
@@ -271,7 +273,15 @@ class QueryPool(nn.Module):
     (torch.Size([4, 8]), torch.Size([4, 2, 3, 5]))
     """
 
-    def __init__(self, width: int, n_heads: int, n_queries: int = 1, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        width: int,
+        n_heads: int,
+        n_queries: int = 1,
+        dropout: float = 0.0,
+        *,
+        learned: bool = False,
+    ) -> None:
         super().__init__()
         _check_heads(width, n_heads)
         self.n_heads, self.n_queries = n_heads, n_queries
@@ -283,11 +293,12 @@ class QueryPool(nn.Module):
         )
         self.join = nn.Linear(n_queries * width, width, bias=False)
         self.drop = nn.Dropout(dropout)
+        self.learned = nn.Parameter(torch.randn(width)) if learned else None
 
     def forward(
         self, tokens: Tensor, valid: Tensor, *, need_weights: bool = False
     ) -> tuple[Tensor, Tensor | None]:
-        """Pool the valid tokens of each sample; exactly zero where a sample has none.
+        """Pool the valid tokens of each sample.
 
         Parameters
         ----------
@@ -297,12 +308,23 @@ class QueryPool(nn.Module):
 
         Returns
         -------
-        tensor of shape (n, d), and the weights (n, H, queries, T), or None where not asked for.
+        tensor of shape (n, d), exactly zero where a sample has no valid token and there is no
+        learned one; and the weights (n, H, queries, T), or None where not asked for. With a
+        learned token they are (n, H, queries, T + 1): it comes last.
         """
         tokens = self.norm(emptied(tokens, valid))
-        scores = self.score(tokens).transpose(1, 2)  # (n, H * queries, T)
-        weights = masked_softmax(scores, valid[:, None])
-        means = (weights @ tokens).unflatten(1, (self.n_heads, self.n_queries))
+        scores, valid = self.score(tokens).transpose(1, 2), valid[:, None]  # (n, H * queries, T)
+        if self.learned is not None:
+            # The same for all samples: it is scored once and enters after the mean of the others.
+            always = self.norm(self.learned)
+            score = self.score(always)[:, None].expand(len(scores), -1, 1)
+            scores = torch.cat([scores, score], dim=2)
+            valid = functional.pad(valid, (0, 1), value=True)
+        weights = masked_softmax(scores, valid)
+        means = weights[..., : tokens.shape[1]] @ tokens  # (n, H * queries, d)
+        if self.learned is not None:
+            means = means + weights[..., -1:] * always
+        means = means.unflatten(1, (self.n_heads, self.n_queries))
         pooled = torch.einsum("nhqd,hde->nqhe", means, self.value)  # d wide -> d / H wide per head
         out = self.drop(self.join(pooled.flatten(1)))
         return out, weights.unflatten(1, (self.n_heads, self.n_queries)) if need_weights else None

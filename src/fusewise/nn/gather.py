@@ -18,8 +18,8 @@ from torch import Tensor
 from fusewise.nn.batch import Tokens
 from fusewise.nn.buckets import length_buckets
 
-LEARNED = -1
-"""In the place of a modality's number: the learned token, which every sample has."""
+NOBODY = -1
+"""In the place of a modality's number, where there is no token."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +34,7 @@ class Group:
         Zeros where there is no token.
     valid : bool tensor (b, T)
     modality : long tensor (b, T)
-        Number of the modality; ``LEARNED`` for the learned token and where there is no token.
+        Number of the modality; ``NOBODY`` where there is no token.
     time : tensor (b, T)
     column : long tensor (b, T)
         Where each token stands in the wide order, see `Gathered.column`.
@@ -64,7 +64,7 @@ class Gathered:
     time : tensor (N,)
     column : long tensor (N,)
         Place in the wide order, which is the same for all samples: the slots of the first
-        modality, of the second and so on, last the learned token.
+        modality, of the second and so on.
     """
 
     n: int
@@ -124,19 +124,14 @@ class Gathered:
             samples=samples,
             values=padded(self.values),
             valid=torch.arange(longest, device=row.device) < here[:, None],
-            modality=padded(self.modality, LEARNED),
+            modality=padded(self.modality, NOBODY),
             time=padded(self.time),
             column=padded(self.column),
         )
 
 
 def gather(
-    tokens: Mapping[str, Tokens],
-    names: Sequence[str],
-    n: int,
-    *,
-    learned: Tensor | None = None,
-    marks: Tensor | None = None,
+    tokens: Mapping[str, Tokens], names: Sequence[str], n: int, *, marks: Tensor
 ) -> Gathered:
     """List the valid tokens of all modalities.
 
@@ -148,25 +143,13 @@ def gather(
         All modalities; their numbers are the places in this list.
     n : int
         Number of samples of the batch.
-    learned : tensor (d,), optional
-        A token that every sample gets, as its first.
-    marks : tensor (M, d), optional
+    marks : tensor (M, d)
         Added to the tokens of each modality, so that it is known whose they are.
     """
-    any_of = next(iter(tokens.values())).values if tokens else learned
-    assert any_of is not None, "a batch without tokens needs a learned one"
-    device = any_of.device
-    count = torch.zeros(n, dtype=torch.long, device=device)
-    values, sample, modality, place, time, column = [], [], [], [], [], []
-    width = sum(t.valid.shape[1] for t in tokens.values())
-    if learned is not None:
-        values.append(learned.expand(n, -1))
-        sample.append(torch.arange(n, device=device))
-        modality.append(torch.full((n,), LEARNED, device=device))
-        place.append(count)
-        time.append(torch.zeros(n, dtype=any_of.dtype, device=device))
-        column.append(torch.full((n,), width, device=device))
-        count = count + 1
+    # Empty parts come first, so that a batch in which nobody has anything is legal.
+    count = torch.zeros(n, dtype=torch.long, device=marks.device)
+    values, time = [marks[:0]], [marks[:0, 0]]
+    sample, modality, place, column = ([count[:0]] for _ in range(4))
     start = 0
     for m, name in enumerate(names):
         if name not in tokens:
@@ -174,12 +157,11 @@ def gather(
         own = tokens[name]
         row, step = own.valid.nonzero(as_tuple=True)
         owner = own.sample[row]
-        found = own.values[row, step]
-        values.append(found if marks is None else found + marks[m])
+        values.append(own.values[row, step] + marks[m])
+        time.append(own.time[row, step])
         sample.append(owner)
         modality.append(torch.full_like(row, m))
         place.append(count[owner] + (own.valid.cumsum(1) - 1)[row, step])
-        time.append(own.time[row, step].to(found.dtype))
         column.append(start + step)
         count = count.index_add(0, own.sample, own.valid.sum(1))
         start += own.valid.shape[1]

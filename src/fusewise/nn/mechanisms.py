@@ -1,11 +1,11 @@
 """Attention over the tokens of all modalities; what is absent is not there to be seen.
 
-Three ways for modalities to meet, each to one vector per sample. A learned token is always among
-what is looked at, so a sample of any pattern has something to attend to. Tokens of absent
-modalities are not computed, not padded and not masked by numbers: they do not enter.
+Three ways for modalities to meet, each to one vector per sample. Tokens of absent modalities are
+not weighed down but do not enter at all, and cost nothing. A learned token is always among what is
+pooled in the end, so a sample of any pattern has something to attend to.
 
-Shapes: n samples, M modalities, T tokens, d width, H heads, S slots of all modalities in the wide
-order.
+Shapes: n samples, b samples of one group, M modalities, T tokens, d width, H heads, S slots of all
+modalities and of the learned token, side by side.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from fusewise.nn.attention import QueryPool, TransformerLayer
 from fusewise.nn.batch import Tokens
 from fusewise.nn.embeddings import TimeEncoding
-from fusewise.nn.gather import LEARNED, Group, gather, scattered
+from fusewise.nn.gather import Group, gather, scattered
 
 __all__ = ["MECHANISMS", "AttentionWeights", "CrossModal", "Hierarchical", "Mechanism", "Temporal"]
 
@@ -61,7 +62,7 @@ class Mechanism(nn.Module):
     n_layers : int
         How many times modalities look at each other.
     n_queries : int
-        Number of learned queries that pool the result.
+        Number of learned queries that pool.
     dropout : float
     """
 
@@ -80,11 +81,10 @@ class Mechanism(nn.Module):
         self.width = self.out_width = width
         self.n_heads = n_heads
         self.marks = nn.Parameter(0.1 * torch.randn(len(self.names), width))
-        self.learned = nn.Parameter(0.1 * torch.randn(width))
         self.layers = nn.ModuleList(
             TransformerLayer(width, n_heads, dropout) for _ in range(n_layers)
         )
-        self.read = QueryPool(width, n_heads, n_queries, dropout)
+        self.read = QueryPool(width, n_heads, n_queries, dropout, learned=True)
         self._build(n_queries, dropout)
 
     def forward(
@@ -111,21 +111,31 @@ class Mechanism(nn.Module):
     def _build(self, n_queries: int, dropout: float) -> None:
         """Add what one mechanism has beyond the others."""
 
-    def _pools(self, n_queries: int, dropout: float) -> nn.ModuleList:
-        """Pools for within each modality."""
-        return nn.ModuleList(
-            QueryPool(self.width, self.n_heads, n_queries, dropout) for _ in self.names
-        )
-
     def _fuse(
         self, tokens: Mapping[str, Tokens], n: int, need_weights: bool
     ) -> tuple[Tensor, Tensor | None]:
         """Return the fused vectors (n, d) and the weights (n, H, S) or None."""
         raise NotImplementedError
 
-    def _read(self, values: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        """Pool tokens (b, T, d); return (b, d) and the mean weights of the queries (b, H, T)."""
-        out, weights = self.read(values, valid, need_weights=True)
+    def _pools(self, n_queries: int, dropout: float) -> nn.ModuleList:
+        """Pools for within each modality."""
+        return nn.ModuleList(
+            QueryPool(self.width, self.n_heads, n_queries, dropout) for _ in self.names
+        )
+
+    def _look(self, x: Tensor, valid: Tensor) -> Tensor:
+        """Let tokens (b, T, d) look at each other, layer by layer."""
+        # Samples without any modality have no token.
+        for layer in self.layers if x.shape[1] else ():
+            x, _ = layer(x, valid)
+        return x
+
+    def _read(self, x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """Pool tokens (b, T, d); return (b, d) and the mean weights of the queries (b, H, T + 1).
+
+        The learned token's weight comes last.
+        """
+        out, weights = self.read(x, valid, need_weights=True)
         return out, weights.mean(dim=2)
 
 
@@ -144,12 +154,10 @@ class Temporal(Mechanism):
     def _fuse(
         self, tokens: Mapping[str, Tokens], n: int, need_weights: bool
     ) -> tuple[Tensor, Tensor | None]:
-        groups = gather(tokens, self.names, n, learned=self.learned, marks=self.marks).groups()
+        groups = gather(tokens, self.names, n, marks=self.marks).groups()
         parts, shares = [], []
         for group in groups:
-            x = group.values + self.when(self.clock(group.time))
-            for layer in self.layers:
-                x, _ = layer(x, group.valid)
+            x = self._look(group.values + self.when(self.clock(group.time)), group.valid)
             fused, share = self._read(x, group.valid)
             parts.append(fused)
             if need_weights:
@@ -171,28 +179,27 @@ class Hierarchical(Mechanism):
         self, tokens: Mapping[str, Tokens], n: int, need_weights: bool
     ) -> tuple[Tensor, Tensor | None]:
         pooled, within = _pooled(self.pools, tokens, self.names)
-        groups = gather(pooled, self.names, n, learned=self.learned, marks=self.marks).groups()
+        groups = gather(pooled, self.names, n, marks=self.marks).groups()
         parts, shares = [], []
         for group in groups:
-            x = group.values
-            for layer in self.layers:
-                x, _ = layer(x, group.valid)
-            fused, share = self._read(x, group.valid)
+            fused, share = self._read(self._look(group.values, group.valid), group.valid)
             parts.append(fused)
             if need_weights:
                 shares.append(_widened(share, group, pooled))
-        fused = scattered(groups, parts)
+        out = scattered(groups, parts)
         if not need_weights:
-            return fused, None
-        return fused, _shared_out(scattered(groups, shares), within, tokens, self.names)
+            return out, None
+        return out, _dealt(scattered(groups, shares), within, tokens, self.names)
 
 
 class CrossModal(Mechanism):
     """Each present modality asks the tokens of all others, but not its own.
 
     Its question is what queries pooled of its own tokens. In the manner of Tsai et al. (Multimodal
-    Transformer, ACL 2019), with one question per modality in the place of one per token. The
-    weights are those of the last layer, over the tokens of the others.
+    Transformer, ACL 2019), with one question per modality in the place of one per token.
+
+    The weights are those of the last layer, over the tokens of the others; of a modality that is
+    alone, those over its own tokens.
     """
 
     def _build(self, n_queries: int, dropout: float) -> None:
@@ -203,30 +210,32 @@ class CrossModal(Mechanism):
     def _fuse(
         self, tokens: Mapping[str, Tokens], n: int, need_weights: bool
     ) -> tuple[Tensor, Tensor | None]:
-        pooled, _ = _pooled(self.pools, tokens, self.names)
-        contexts = gather(tokens, self.names, n, learned=self.learned, marks=self.marks).groups()
-        # A sample without any modality still asks, with the learned token.
-        askers = gather(pooled, self.names, n, learned=self.learned, marks=self.marks).groups(
-            like=[context.samples for context in contexts]
-        )
-        parts, shares = [], []
+        pooled, within = _pooled(self.pools, tokens, self.names)
+        contexts = gather(tokens, self.names, n, marks=self.marks).groups()
+        like = [context.samples for context in contexts]
+        askers = gather(pooled, self.names, n, marks=self.marks).groups(like=like)
+        parts, alone, asked = [], [], []
         for asker, context in zip(askers, contexts, strict=True):
-            # The learned token is seen by all; it alone may see itself.
             other = asker.modality[:, :, None] != context.modality[:, None]
-            visible = context.valid[:, None] & (other | (context.modality == LEARNED)[:, None])
+            visible = context.valid[:, None] & other  # (b, M, T)
             x, weights = asker.values, None
-            for i, layer in enumerate(self.layers):
+            for i, layer in enumerate(self.layers if x.shape[1] else ()):
                 x, weights = layer(
                     x, asker.valid, context.values, visible,
                     need_weights=need_weights and i == len(self.layers) - 1,
                 )  # fmt: skip
             fused, share = self._read(x, asker.valid)
             parts.append(fused)
-            if weights is not None:
-                # Of the weight on each asker (b, H, Q), what it gave to each token (b, H, Q, T).
-                share = torch.einsum("bhq,bhqt->bht", share, weights)
-                shares.append(_widened(share, context, tokens))
-        return scattered(contexts, parts), scattered(contexts, shares) if need_weights else None
+            if need_weights:
+                given = share[:, :, :-1] * visible.any(dim=2)[:, None]
+                kept = share - functional.pad(given, (0, 1))
+                alone.append(_widened(kept, asker, pooled))
+                asked.append(_widened(_passed(given, weights, context), context, tokens))
+        out = scattered(contexts, parts)
+        if not need_weights:
+            return out, None
+        own = _dealt(scattered(contexts, alone), within, tokens, self.names)
+        return out, own + scattered(contexts, asked)
 
 
 MECHANISMS: dict[str, type[Mechanism]] = {
@@ -247,11 +256,11 @@ def _present(
             continue
         own = tokens[name]
         here = presence[own.sample, m]
-        if bool(here.all()):
+        if not bool(here.all()):
+            own = Tokens(own.sample[here], own.values[here], own.valid[here], own.time[here])
+        if len(own.sample):
             kept[name] = own
-        elif bool(here.any()):
-            kept[name] = Tokens(own.sample[here], own.values[here], own.valid[here], own.time[here])
-    return {name: own for name, own in kept.items() if len(own.sample)}
+    return kept
 
 
 def _pooled(
@@ -268,26 +277,32 @@ def _pooled(
     return pooled, within
 
 
-def _wide(tokens: Mapping[str, Tokens]) -> int:
-    """Number of slots S of all modalities, the learned token included."""
-    return sum(own.valid.shape[1] for own in tokens.values()) + 1
+def _passed(share: Tensor, weights: Tensor | None, context: Group) -> Tensor:
+    """Of the weight on each asker (b, H, M), what it gave to each token (b, H, T + 1)."""
+    if weights is None:
+        return share.new_zeros(*share.shape[:2], context.valid.shape[1] + 1)
+    # Nobody asks the learned token.
+    return functional.pad(torch.einsum("bhm,bhmt->bht", share, weights), (0, 1))
 
 
 def _widened(share: Tensor, group: Group, tokens: Mapping[str, Tokens]) -> Tensor:
-    """Weights (b, H, T) of a group in the wide order (b, H, S)."""
-    wide = share.new_zeros(*share.shape[:2], _wide(tokens))
-    column = group.column[:, None].expand_as(share)
+    """Weights (b, H, T + 1) of a group, learned token last, side by side for all (b, H, S)."""
+    slots = sum(own.valid.shape[1] for own in tokens.values())
+    wide = share.new_zeros(*share.shape[:2], slots)
+    here = share[:, :, :-1]
     # Padded places point to the first slot, with nothing to add.
-    return wide.scatter_add(2, column, share.masked_fill(~group.valid[:, None], 0.0))
+    wide = wide.scatter_add(
+        2, group.column[:, None].expand_as(here), here.masked_fill(~group.valid[:, None], 0.0)
+    )
+    return torch.cat([wide, share[:, :, -1:]], dim=2)
 
 
-def _shared_out(
+def _dealt(
     share: Tensor, within: Mapping[str, Tensor], tokens: Mapping[str, Tokens], names: Sequence[str]
 ) -> Tensor:
-    """Weights of modalities (n, H, M present + 1) shared out to their tokens (n, H, S)."""
+    """Weights of modalities (n, H, present M + 1) dealt out to their tokens (n, H, S)."""
     parts = []
-    present = [name for name in names if name in tokens]
-    for i, name in enumerate(present):
+    for i, name in enumerate(name for name in names if name in tokens):
         own = tokens[name]
         wide = share.new_zeros(*share.shape[:2], own.valid.shape[1])
         parts.append(wide.index_copy(0, own.sample, share[own.sample, :, i, None] * within[name]))
@@ -312,7 +327,7 @@ def _weights(
     time.append(values.new_zeros(n, 1))
     return AttentionWeights(
         values=values,
-        modality=torch.tensor([*modality, LEARNED], device=values.device),
+        modality=torch.tensor([*modality, -1], device=values.device),
         time=torch.cat([part.to(values.dtype) for part in time], dim=1),
         valid=torch.cat(valid, dim=1),
     )

@@ -167,20 +167,19 @@ class FusionNetwork(nn.Module):
         self, tokens: Mapping[str, Tokens], embeddings: Mapping[str, Tensor], presence: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Embeddings side by side (n, M, d), zeros where absent, and who has them (n, M)."""
-        n = len(presence)
-        empty = next(self.decode.parameters()).new_zeros(n, self.width)
-        here = torch.zeros_like(presence)
-        columns = []
-        for m, name in enumerate(self.names):
-            if name in tokens:
-                sample = tokens[name].sample
-                here[sample, m] = True
-                columns.append(
-                    empty.to(embeddings[name].dtype).index_copy(0, sample, embeddings[name])
-                )
-            else:
-                columns.append(empty)
-        return torch.stack(columns, dim=1), here
+        n, n_modalities = presence.shape
+        slots = [
+            tokens[name].sample * n_modalities + m
+            for m, name in enumerate(self.names)
+            if name in tokens
+        ]
+        # Zeros of no rows come first, so that a batch in which nobody has anything is legal.
+        empty = next(self.decode.parameters()).new_zeros(0, self.width)
+        slot = torch.cat([presence.new_zeros(0, dtype=torch.long), *slots])
+        found = torch.cat([empty, *embeddings.values()])
+        aligned = found.new_zeros(n * n_modalities, self.width).index_copy(0, slot, found)
+        here = presence.new_zeros(n * n_modalities).index_fill(0, slot, True)
+        return aligned.view(n, n_modalities, self.width), here.view(n, n_modalities)
 
 
 def _gives_one_token(encoder: nn.Module) -> bool:
