@@ -679,14 +679,20 @@ def test_the_allow_list_names_types_that_exist():
 # They work while a model is fitted and are not part of it.
 PASSING = {
     "Block",
+    "Draw",
     "EventArrays",
     "ExpertTask",
     "FusionClassifierMixin",
     "FusionEstimator",
     "FusionRegressorMixin",
+    "LearnedClassifierMixin",
+    "LearnedFusion",
+    "LearnedRegressorMixin",
     "Likelihood",
+    "Member",
     "OutOfFold",
     "TableArrays",
+    "Task",
 }
 
 

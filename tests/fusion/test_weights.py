@@ -16,6 +16,7 @@ from torch import nn
 
 from fusewise.data import Modality, MultimodalDataset
 from fusewise.exceptions import ModelFormatError
+from fusewise.fusion.given import UserEncoder
 from fusewise.fusion.persist import load_model, read_manifest, save_model
 from fusewise.fusion.tensors import TensorEncoder
 from fusewise.fusion.weights import FittedNetwork
@@ -191,6 +192,21 @@ def test_an_encoder_of_the_user_is_supplied_again_and_its_weights_come_from_the_
     assert torch.equal(loaded.networks_[1].module()(X), expected)
     assert torch.equal(again[0].weight, own(seed=99)[0].weight)
     assert saved.encoders["imaging"] is saved.networks_[0].given["imaging"]
+
+
+def test_an_encoder_inside_a_description_is_supplied_the_same_way(file, tmp_path):
+    """The module may sit in an object by modality; paths beside it come back as paths."""
+    described = UserEncoder(own(), output_width=3, weights=tmp_path / "weights.pt")
+    saved = Learned(encoders={"imaging": described})
+    saved.networks_ = [fitted({"imaging": own()})]
+    save_model(saved, file)
+    for again in (own(seed=99), UserEncoder(own(seed=99))):
+        loaded = load_model(file, trusted=TRUSTED, encoders={"imaging": again})
+        assert loaded.encoders["imaging"].weights == tmp_path / "weights.pt"
+        assert torch.equal(loaded.encoders["imaging"].module[0].weight, own(seed=99)[0].weight)
+        assert torch.equal(loaded.networks_[0].module()(X), saved.networks_[0].module()(X))
+    with pytest.raises(ModelFormatError, match="expected a torch module.*'imaging', got str"):
+        load_model(file, trusted=TRUSTED, encoders={"imaging": "module"})
 
 
 def test_an_encoder_that_lacks_is_named(file):

@@ -134,7 +134,7 @@ def load_model(
         only what you know: restoring a type may run its ``__setstate__``.
     encoders : dict of str to torch module, optional
         For a model that was trained with encoders of your own: the same architectures again, by
-        modality. Their weights are read from the file.
+        modality. Their trained weights are read from the file, into copies.
 
     Returns
     -------

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -119,7 +120,18 @@ class GivenModule:
         self.kind = kind
 
 
-_PACKED = (PackedFrame, PackedSeries, PackedIndex, PackedDict)
+class PackedPath:
+    """A path by its text."""
+
+    def __init__(self, path: PurePath) -> None:
+        self.text = str(path)
+
+    def unpack(self) -> Path:
+        """Return the path, of the system that reads it."""
+        return Path(self.text)
+
+
+_PACKED = (PackedFrame, PackedSeries, PackedIndex, PackedDict, PackedPath)
 
 
 def pack(value: Any, modules: dict[str, Any] | None = None) -> Any:
@@ -171,15 +183,13 @@ class _Packer:
 
     def __init__(self, modules: dict[str, Any]) -> None:
         self.modules = modules
+        self._keys: list[str] = []
         self._done: dict[int, tuple[Any, Any]] = {}
         self._open: set[int] = set()
 
     def pack(self, value: Any) -> Any:
         if is_module(value):
-            raise ModelFormatError(
-                f"a model that holds a torch module outside a dict by modality cannot be saved: "
-                f"{type(value).__name__}."
-            )
+            return self._given(value)
         if id(value) in self._done:
             return self._done[id(value)][1]
         if id(value) in self._open:
@@ -200,6 +210,8 @@ class _Packer:
             return PackedSeries(value)
         if isinstance(value, pd.Index):
             return PackedIndex(value)
+        if isinstance(value, PurePath):
+            return PackedPath(value)
         if type(value) is dict:
             return self._dict(value)
         if type(value) in (list, tuple):
@@ -217,16 +229,28 @@ class _Packer:
         return value
 
     def _dict(self, value: dict[Any, Any]) -> Any:
-        items = {k: self._given(k, v) if is_module(v) else self.pack(v) for k, v in value.items()}
+        items = {k: self._under(k, v) for k, v in value.items()}
         plain = {type(k) for k in value} <= {str}
         plain = plain or ({type(k) for k in value} <= {int} or {type(k) for k in value} <= {float})
         if not plain:
             return PackedDict([self.pack(k) for k in items], list(items.values()))
         return value if all(items[k] is v for k, v in value.items()) else items
 
-    def _given(self, key: Any, module: Any) -> GivenModule:
-        self.modules.setdefault(str(key), module)
-        return GivenModule(str(key), type(module).__name__)
+    def _under(self, key: Any, value: Any) -> Any:
+        self._keys.append(str(key))
+        packed = self.pack(value)
+        self._keys.pop()
+        return packed
+
+    def _given(self, module: Any) -> GivenModule:
+        """Return a mark with the key of the innermost dict, which is the modality."""
+        if not self._keys:
+            raise ModelFormatError(
+                f"a model that holds a torch module outside a dict by modality cannot be saved: "
+                f"{type(module).__name__}."
+            )
+        self.modules.setdefault(self._keys[-1], module)
+        return GivenModule(self._keys[-1], type(module).__name__)
 
 
 class _Unpacker:
@@ -259,7 +283,15 @@ class _Unpacker:
                 f"encoders={{{mark.name!r}: module}}; the trained weights are put into a copy"
             )
         self._used.add(mark.name)
-        return self._modules[mark.name]
+        supplied = self._modules[mark.name]
+        # A description of an encoder holds the module under this name.
+        module = supplied if is_module(supplied) else getattr(supplied, "module", None)
+        if not is_module(module):
+            raise ModelFormatError(
+                f"encoders=: expected a torch module for modality {mark.name!r}, got "
+                f"{type(supplied).__name__}"
+            )
+        return module
 
     def _unpacked(self, value: Any) -> Any:
         if isinstance(value, GivenModule):

@@ -14,6 +14,8 @@ from fusewise.exceptions import ModelFormatError
 
 _OURS = (
     "fusewise.data.deployment.Deployment",
+    "fusewise.fusion.attention.AttentionFusionClassifier",
+    "fusewise.fusion.attention.AttentionFusionRegressor",
     "fusewise.fusion.boosting.BoostedTreesClassifier",
     "fusewise.fusion.boosting.BoostedTreesRegressor",
     "fusewise.fusion.calibrate.PatternCalibration",
@@ -22,6 +24,9 @@ _OURS = (
     "fusewise.fusion.early.EarlyFusionRegressor",
     "fusewise.fusion.encode.FeatureEncoder",
     "fusewise.fusion.experts.FittedExpert",
+    "fusewise.fusion.given.UserEncoder",
+    "fusewise.fusion.intermediate.IntermediateFusionClassifier",
+    "fusewise.fusion.intermediate.IntermediateFusionRegressor",
     "fusewise.fusion.late.LateFusionClassifier",
     "fusewise.fusion.late.LateFusionRegressor",
     "fusewise.fusion.linear.LinearClassifier",
@@ -32,6 +37,7 @@ _OURS = (
     "fusewise.fusion.persist_pack.PackedDict",
     "fusewise.fusion.persist_pack.PackedFrame",
     "fusewise.fusion.persist_pack.PackedIndex",
+    "fusewise.fusion.persist_pack.PackedPath",
     "fusewise.fusion.persist_pack.PackedSeries",
     "fusewise.fusion.persist_pack.PackedValues",
     "fusewise.fusion.presence_only.PresenceOnlyClassifier",
