@@ -171,6 +171,15 @@ def test_a_heavy_tail_is_cut_off() -> None:
     assert sum(len(b) * int(lengths[b].max()) for b in buckets) < 2 * int(lengths.sum())
 
 
+def test_one_giant_does_not_blur_the_others() -> None:
+    """Beside one giant the many distinct short lengths are still cut among themselves."""
+    short = torch.arange(1, 1001)
+    *buckets, giant = length_buckets(torch.cat([short, torch.tensor([10**7])]))
+    assert giant.tolist() == [1000]
+    # Three equal cuts of evenly spread lengths pad 1 1/3 times.
+    assert sum(len(b) * int(short[b].max()) for b in buckets) < 1.4 * int(short.sum())
+
+
 def test_one_row_is_not_cut() -> None:
     """Small batches stay whole: a group costs more than their padding."""
     assert len(length_buckets(torch.tensor([1, 20]))) == 1

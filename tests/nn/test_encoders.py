@@ -99,12 +99,13 @@ def one_by_one(encoder: nn.Module, rows: TableRows | EventRows) -> list[Tokens]:
 def test_a_row_alone_equals_itself_in_a_batch(kind) -> None:
     """Other rows, and the padding that they cause, change nothing; no row lacks a token."""
     encoder, rows = made(kind)
+    encoder.double()
     together = encoder(rows)
     assert torch.equal(together.sample, rows.sample)
     assert together.valid.any(dim=1).all()
     for i, alone in enumerate(one_by_one(encoder, rows)):
         valid = together.valid[i]
-        assert torch.allclose(together.values[i, valid], alone.values[0], atol=1e-6, rtol=0)
+        assert torch.allclose(together.values[i, valid], alone.values[0], atol=1e-9, rtol=0)
         assert torch.equal(together.time[i, valid], alone.time[0])
         assert not together.values[i, ~valid].any()
         assert not together.time[i, ~valid].any()
@@ -114,6 +115,7 @@ def test_a_row_alone_equals_itself_in_a_batch(kind) -> None:
 def test_length_buckets_equal_one_padded_batch(kind, monkeypatch) -> None:
     """Outputs and gradients are those of all rows padded to the longest."""
     encoder, rows = made(kind)
+    encoder.double()
     seen: list[int] = []
     whole = fusewise.nn.events.length_buckets
 
@@ -127,18 +129,18 @@ def test_length_buckets_equal_one_padded_batch(kind, monkeypatch) -> None:
     padded, expected = outputs_and_gradients(encoder, rows)
     assert seen[0] > 1
     assert seen[1] == 1
-    assert torch.allclose(bucketed.values, padded.values, atol=1e-6, rtol=0)
+    assert torch.allclose(bucketed.values, padded.values, atol=1e-9, rtol=0)
     assert torch.equal(bucketed.valid, padded.valid)
     assert torch.equal(bucketed.time, padded.time)
     for name, gradient in expected.items():
-        assert torch.allclose(gradients[name], gradient, atol=1e-4, rtol=1e-4), name
+        assert torch.allclose(gradients[name], gradient, atol=1e-6, rtol=1e-6), name
 
 
 def outputs_and_gradients(encoder: nn.Module, rows) -> tuple[Tokens, dict[str, Tensor]]:
     """Return the tokens and the gradient of each parameter for a sum over valid tokens."""
     encoder.zero_grad()
     tokens = encoder(rows)
-    weight = torch.linspace(-1, 1, tokens.values.shape[-1])
+    weight = torch.linspace(-1, 1, tokens.values.shape[-1], dtype=tokens.values.dtype)
     (tokens.values[tokens.valid] * weight).sum().backward()
     return tokens, {
         name: parameter.grad.clone()
@@ -251,12 +253,12 @@ def test_the_order_of_events_does_not_matter() -> None:
 def test_the_summary_token_alone_is_that_of_all_tokens() -> None:
     """Asking for the summary token saves work and changes nothing."""
     torch.manual_seed(0)
-    encoder, rows = EventEncoder(7, 1, 8, n_heads=2, n_summary=5).eval(), event_rows()
+    encoder, rows = EventEncoder(7, 1, 8, n_heads=2, n_summary=5).eval().double(), event_rows()
     every = encoder(rows)
     encoder.tokens = "summary"
     alone = encoder(rows)
     assert alone.values.shape == (6, 1, 8)
-    assert torch.allclose(alone.values[:, 0], every.values[:, 0], atol=1e-6, rtol=0)
+    assert torch.allclose(alone.values[:, 0], every.values[:, 0], atol=1e-9, rtol=0)
 
 
 def test_events_reach_the_summary_token() -> None:
@@ -347,7 +349,9 @@ def test_piecewise_linear_encoding_is_the_published_one() -> None:
     }
     for value, bins in known.items():
         assert encode(torch.tensor([[value]]), torch.tensor([[False]])).tolist() == [[value, *bins]]
-    assert encode(torch.tensor([[3.0]]), torch.tensor([[True]])).tolist() == [[0, 0, 0, 0]]
+    around = PiecewiseLinear(torch.tensor([[-2.0, -1.0, 1.0]]))
+    assert around(torch.tensor([[0.0]]), torch.tensor([[False]])).tolist() == [[0, 1, 0.5]]
+    assert around(torch.tensor([[3.0]]), torch.tensor([[True]])).tolist() == [[0, 0, 0]]
 
 
 def test_a_bin_of_no_width_is_a_step() -> None:
