@@ -7,15 +7,15 @@ epoch, the best of their pooled loss, since a single fold often has too few posi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
 
 from fusewise.fusion.masking import Masking, RemovalPlan
 from fusewise.fusion.weights import FittedNetwork
@@ -57,7 +57,7 @@ class Task:
     edges: Mapping[str, FloatArray]
     given: Mapping[str, nn.Module]
     n_threads: int
-    verbose: int
+    verbose: Any
     checkpoint: Path | None
 
 
@@ -79,7 +79,32 @@ class Member:
 
 def train_members(task: Task, members: Sequence[Member], n_jobs: int | None) -> list[Trained]:
     """Train the members, `n_jobs` at a time in processes of their own."""
-    return list(Parallel(n_jobs=n_jobs)(delayed(_train_member)(task, m) for m in members))
+    tell = task.verbose if callable(task.verbose) and effective_n_jobs(n_jobs) > 1 else None
+    if tell is not None:
+        # What is told in another process is heard by nobody.
+        task = replace(task, verbose=0)
+    parallel = Parallel(n_jobs=n_jobs, return_as="generator")
+    trained = []
+    for member, one in zip(
+        members, parallel(delayed(_train_member)(task, m) for m in members), strict=True
+    ):
+        trained.append(one)
+        if tell is not None:
+            tell(_told(member, task, one.history[-1]))
+    return trained
+
+
+def _told(member: Member, task: Task, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record of an epoch with what it belongs to; epochs count from 1."""
+    place = {"joining": member.spec["joining"], "member": member.number}
+    at_most = {"epoch": record["epoch"] + 1, "max_epochs": task.settings.max_epochs}
+    return {**place, **record, **at_most}
+
+
+def _listener(member: Member, task: Task) -> Callable[[dict[str, Any]], None] | None:
+    if callable(task.verbose):
+        return lambda record: task.verbose(_told(member, task, record))
+    return _Log(member.label) if task.verbose else None
 
 
 def _train_member(task: Task, member: Member) -> Trained:
@@ -110,7 +135,7 @@ def _train_member(task: Task, member: Member) -> Trained:
             draw=task.draw,
             settings=task.settings,
             seed=member.seed,
-            on_epoch=_Log(member.label) if task.verbose else None,
+            on_epoch=_listener(member, task),
             checkpoint=checkpoint,
         )
     finally:

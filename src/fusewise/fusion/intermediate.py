@@ -64,8 +64,10 @@ class _IntermediateFusion(LearnedFusion):
     random_state : int
     n_jobs : int, optional
         Networks that are trained at the same time.
-    verbose : int
-        1 prints a line per epoch.
+    verbose : int or callable
+        1 prints a line per epoch. A function is called instead with a dict per epoch: ``joining``,
+        ``member``, ``epoch``, ``max_epochs``, ``train_loss``, ``check_loss``, ``contribution`` and
+        more; of networks in other processes (`n_jobs`) once each, when they are trained.
 
     Attributes
     ----------
@@ -118,7 +120,7 @@ class _IntermediateFusion(LearnedFusion):
         checkpoint: Any = None,
         random_state: int = 0,
         n_jobs: int | None = None,
-        verbose: int = 0,
+        verbose: Any = 0,
     ) -> None:
         self.merge = merge
         self.encoders = encoders

@@ -65,7 +65,7 @@ class LearnedFusion(FusionEstimator):
     checkpoint: Any
     random_state: int
     n_jobs: int | None
-    verbose: int
+    verbose: Any
 
     encoders_: dict[str, TensorEncoder]  # type: ignore[assignment]
     networks_: list[FittedNetwork]
@@ -117,7 +117,7 @@ class LearnedFusion(FusionEstimator):
             edges={m: e.edges_ for m, e in self.encoders_.items() if m not in given},
             given=given,
             n_threads=_threads(self.n_jobs),
-            verbose=int(self.verbose),
+            verbose=self.verbose,
             checkpoint=None if self.checkpoint is None else Path(self.checkpoint),
         )
         held = self._held_out(X, y, seeds[0])
