@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fusewise.data import Modality, MultimodalDataset
@@ -127,6 +127,7 @@ numbers = st.floats(allow_nan=False, allow_infinity=False)
     new=st.lists(numbers, min_size=2, max_size=40),
     repeat=st.sampled_from([1, 30]),
 )
+@example(train=[0.0, 1.0, 2.0], new=[3.0, 1e308], repeat=1)
 def test_scaling_keeps_the_order_and_is_finite(train, new, repeat):
     """A larger value is never scaled to less, also far outside of training; nothing overflows."""
     column = np.tile(np.array(train), repeat if len(train) * repeat >= 500 else 1)
@@ -305,6 +306,26 @@ def test_long_streams_become_windows_like_a_slow_loop():
             assert not rows.missing[token, 3 + variable]
 
 
+def test_many_variables_have_a_token_each_per_window():
+    """The tokens hold what the joint windows hold, without room for what was not measured."""
+    events = some_events(12, 400)
+    events["variable"] += np.random.default_rng(1).integers(0, 20, len(events)).astype(str)
+    ds = stream(events, 12)
+    encoder = TensorEncoder("m", "events", n_windows=4).fit(ds)
+    joint = TensorEncoder("m", "events", n_windows=4).fit(ds)
+    joint.tokens_.joint_ = True
+    assert (encoder.sizes()["n_variables"], encoder.sizes()["n_values"]) == (60, 2)
+    rows, wide = encoder.transform(ds), joint.transform(ds)
+    token, variable = (~wide.missing[:, :60]).nonzero(as_tuple=True)
+    assert not bool(rows.missing.any())
+    assert torch.equal(rows.variable, variable)
+    assert torch.equal(rows.time, wide.time[token])
+    assert torch.equal(rows.values[:, 0], wide.values[token, variable])
+    assert torch.equal(rows.values[:, 1], wide.values[token, 60 + variable])
+    owner = torch.repeat_interleave(torch.arange(12), wide.lengths)[token]
+    assert torch.equal(rows.lengths, torch.bincount(owner, minlength=12))
+
+
 @pytest.mark.parametrize("per_sample", [6, 120])
 def test_events_are_finite_and_foreign_ones_ignored(per_sample):
     """Unseen variables, far values, events before and after everything change no shape."""
@@ -312,7 +333,7 @@ def test_events_are_finite_and_foreign_ones_ignored(per_sample):
     odd = pd.DataFrame(
         {
             "id": [0, 0, 0, 1, 1],
-            "time": [-1e200, 50.0, 1e200, 50.0, 50.0],
+            "time": [-1e50, 50.0, 1e50, 50.0, 50.0],
             "variable": ["hr", "hr", "bp", "new", "hr"],
             "value": [1e149, -1e149, 0.0, 3.0, np.inf],
         }
@@ -320,7 +341,7 @@ def test_events_are_finite_and_foreign_ones_ignored(per_sample):
     rows = encoder.transform(stream(odd, 3, prediction_time=None), 100.0)
     assert_finite(rows)
     assert rows.n == 3 and rows.lengths[2] == 0
-    assert bool((rows.time >= 0).all())
+    assert bool(((rows.time >= 0) & (rows.time <= 4)).all())
     assert rows.values.shape[1] == encoder.sizes()["n_values"]
     assert rows.summary.values.shape[1] == encoder.sizes()["n_columns"]
 

@@ -17,6 +17,8 @@ IntArray = npt.NDArray[np.intp]
 _MOST = 4
 # In spans: ages beyond say no more than "long ago".
 _FARTHEST = 4.0
+# Windows that hold every variable, met or not, grow with their number.
+_MANY_VARIABLES = 32
 
 
 class EventArrays(NamedTuple):
@@ -35,7 +37,8 @@ class EventTokens:
     Where nine of ten training samples have at most `max_tokens` events, a token is an event: its
     variable, and its value scaled per variable. Otherwise time before the reference is cut into
     windows of equal width over the span of training, and a token is a window that holds an event:
-    for each variable the mean of its scaled values, then for each ``log(1 + count)``.
+    for each variable the mean of its scaled values, then for each ``log(1 + count)``. With more
+    than 32 variables a token is one variable of one window instead: its mean and its count.
 
     Parameters
     ----------
@@ -51,6 +54,8 @@ class EventTokens:
         What training measured; other variables are ignored.
     windowed_ : bool
         Whether tokens are windows.
+    joint_ : bool
+        Whether a window is one token for all variables.
     span_ : float
         What the windows divide: the largest age in training, but at most twice the age that 99 in
         100 events stay below, so that a single wrong date does not set it.
@@ -75,6 +80,7 @@ class EventTokens:
         without = np.zeros(n_samples - len(counts), dtype=np.intp)
         lengths = np.concatenate([without, counts])
         self.windowed_ = bool(n_samples and np.quantile(lengths, 0.9) > self.max_tokens)
+        self.joint_ = self.windowed_ and len(self.variables_) <= _MANY_VARIABLES
         age = np.maximum(now - events["time"].to_numpy(), 0.0)
         self.span_ = self.clock_ = _span(age)
         value = events["value"].to_numpy(dtype=float)
@@ -85,12 +91,12 @@ class EventTokens:
     @property
     def n_variables(self) -> int:
         """Number of different ``variable`` that tokens can have."""
-        return 1 if self.windowed_ else len(self.variables_)
+        return 1 if self.joint_ else len(self.variables_)
 
     @property
     def n_values(self) -> int:
         """Number of values of a token."""
-        return 2 * len(self.variables_) if self.windowed_ else 1
+        return 2 * len(self.variables_) if self.joint_ else 2 if self.windowed_ else 1
 
     def transform(self, events: pd.DataFrame, now: FloatArray, positions: IntArray) -> EventArrays:
         """Return the tokens of the samples at `positions` (k,), which ascend."""
@@ -114,9 +120,7 @@ class EventTokens:
     def _raw(
         self, row: IntArray, age: FloatArray, variable: IntArray, value: FloatArray, k: int
     ) -> EventArrays:
-        length = np.bincount(row, minlength=k)
-        end = np.cumsum(length)
-        latest = end[row] - np.arange(len(row)) <= _MOST * self.max_tokens
+        latest = self._latest(row, k)
         value = value[latest, None]
         missing = np.isnan(value)
         return EventArrays(
@@ -137,23 +141,33 @@ class EventTokens:
         first = np.flatnonzero(is_first)
         n_variables = len(self.variables_)
         cell = (np.cumsum(is_first) - 1) * n_variables + variable
-        has_value = ~np.isnan(value)
+        token_variable = np.zeros(len(first), dtype=np.int64)
         shape = (len(first), n_variables)
-        size = len(first) * n_variables
+        if not self.joint_:
+            cells, cell = np.unique(cell, return_inverse=True)
+            first, token_variable = first[cells // n_variables], cells % n_variables
+            shape = (len(first), 1)
+        has_value = ~np.isnan(value)
+        size = shape[0] * shape[1]
         sums = np.bincount(cell[has_value], value[has_value], size).reshape(shape)
         n_values = np.bincount(cell[has_value], minlength=size).reshape(shape)
         counts = np.bincount(cell, minlength=size).reshape(shape)
         missing = n_values == 0
         mean = sums / np.maximum(n_values, 1)
+        latest = self._latest(row[first], k)
+        time = (window[first] + 0.5) * (self.span_ / self.n_windows / self.clock_)
         return EventArrays(
-            _starts(row[first], k),
-            ((window[first] + 0.5) * (self.span_ / self.n_windows / self.clock_)).astype(
-                np.float32
-            ),
-            np.zeros(len(first), dtype=np.int64),
-            np.hstack([mean, np.log1p(counts)]).astype(np.float32),
-            np.hstack([missing, np.zeros(shape, dtype=bool)]),
+            _starts(row[first[latest]], k),
+            time[latest].astype(np.float32),
+            token_variable[latest],
+            np.hstack([mean, np.log1p(counts)])[latest].astype(np.float32),
+            np.hstack([missing, np.zeros(shape, dtype=bool)])[latest],
         )
+
+    def _latest(self, row: IntArray, k: int) -> npt.NDArray[np.bool_]:
+        """Return which tokens stay (n_tokens,): in each row the last ones."""
+        end = np.cumsum(np.bincount(row, minlength=k))
+        return end[row] - np.arange(len(row)) <= _MOST * self.max_tokens
 
 
 def _starts(row: IntArray, k: int) -> npt.NDArray[np.int64]:
