@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
 
 from fusewise.data import MultimodalDataset
 from fusewise.exceptions import (
@@ -149,6 +151,13 @@ def test_an_expert_that_takes_no_nan_says_so(data):
     """An expert that cannot take empty cells is refused with the remedy."""
     with pytest.raises(DatasetError, match="Put an imputer before it"):
         LateFusionClassifier(experts={"clinic": LogisticRegression()}).fit(data)
+
+
+def test_the_remedy_helps(data):
+    """The same expert behind an imputer is taken."""
+    behind = make_pipeline(SimpleImputer(), LogisticRegression())
+    model = LateFusionClassifier(experts=behind).fit(data)
+    assert np.isfinite(model.predict_proba(data[model.answerable(data)])).all()
 
 
 def test_bad_settings_are_named(data):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import clone
+from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
 from fusewise.exceptions import DatasetError
@@ -46,7 +47,22 @@ def copy_of(estimator: Any, who: str, seed: int) -> Any:
 
 
 def knows_nan(model: Any) -> bool:
-    """Say whether an estimator takes NaN for an empty cell."""
+    """Say whether an estimator takes NaN for an empty cell.
+
+    Examples
+    --------
+    >>> from sklearn.impute import SimpleImputer
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> knows_nan(LogisticRegression())
+    False
+    >>> knows_nan(make_pipeline(SimpleImputer(), LogisticRegression()))
+    True
+    """
+    if isinstance(model, Pipeline):
+        # A pipeline's own tag does not say; its first step is what meets the cells.
+        steps = [step for _, step in model.steps if step not in (None, "passthrough")]
+        return bool(steps) and knows_nan(steps[0])
     return bool(get_tags(model).input_tags.allow_nan)
 
 
