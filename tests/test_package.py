@@ -117,6 +117,38 @@ def test_lower_rooms_load_no_model_library(room: str) -> None:
     assert run(code) == "[]"
 
 
+@pytest.mark.parametrize("room", ["fusion", "study", "cli", "testing"])
+def test_torch_waits_for_the_strategies_that_need_it(room: str) -> None:
+    """Choosing, naming and describing a strategy that is made of networks loads no torch."""
+    code = (
+        "import sys; from importlib import import_module; "
+        f"import_module('fusewise.{room}'); import fusewise as fw; fw.AttentionFusionClassifier(); "
+        "fw.IntermediateFusionRegressor().get_params(); print('torch' in sys.modules)"
+    )
+    assert run(code) == "False"
+
+
+def test_early_and_late_fusion_do_without_torch() -> None:
+    """Strategies without networks are fitted and used without torch."""
+    # Not saved: skops imports all of scikit-learn, and that all array libraries that there are.
+    code = """
+import sys, fusewise as fw
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from fusewise.testing import make_dataset
+ds, linear = make_dataset(n_samples=60), make_pipeline(SimpleImputer(), LogisticRegression())
+for model in (
+    fw.EarlyFusionClassifier(linear, absent="impute"),
+    fw.LateFusionClassifier(experts=linear),
+    fw.PresenceOnlyClassifier(),
+):
+    model.fit(ds).predict_proba(ds[model.answerable(ds)])
+print("torch" in sys.modules)
+"""
+    assert run(code) == "False"
+
+
 def test_import_is_fast() -> None:
     """``import fusewise`` takes under half a second (the best of three, as machines are shared)."""
     code = (

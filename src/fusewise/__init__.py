@@ -22,11 +22,15 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 __all__ = [
+    "AttentionFusionClassifier",
+    "AttentionFusionRegressor",
     "Deployment",
     "DeploymentProfile",
     "EarlyFusionClassifier",
     "EarlyFusionRegressor",
     "Evaluation",
+    "IntermediateFusionClassifier",
+    "IntermediateFusionRegressor",
     "LateFusionClassifier",
     "LateFusionRegressor",
     "Masking",
@@ -37,6 +41,7 @@ __all__ = [
     "Recommendation",
     "Report",
     "Study",
+    "UserEncoder",
     "ampute",
     "evaluate",
     "exceptions",
@@ -54,13 +59,18 @@ if TYPE_CHECKING:
     from fusewise.data import Deployment, Modality, MultimodalDataset, split
     from fusewise.evaluate import Evaluation, evaluate
     from fusewise.fusion import (
+        AttentionFusionClassifier,
+        AttentionFusionRegressor,
         EarlyFusionClassifier,
         EarlyFusionRegressor,
+        IntermediateFusionClassifier,
+        IntermediateFusionRegressor,
         LateFusionClassifier,
         LateFusionRegressor,
         Masking,
         PresenceOnlyClassifier,
         PresenceOnlyRegressor,
+        UserEncoder,
         load,
     )
     from fusewise.profile import DeploymentProfile, profile
@@ -70,11 +80,15 @@ if TYPE_CHECKING:
     from fusewise.study import Study, read_study
 
 _ROOM_OF = {
+    "AttentionFusionClassifier": "fusion",
+    "AttentionFusionRegressor": "fusion",
     "Deployment": "data",
     "DeploymentProfile": "profile",
     "EarlyFusionClassifier": "fusion",
     "EarlyFusionRegressor": "fusion",
     "Evaluation": "evaluate",
+    "IntermediateFusionClassifier": "fusion",
+    "IntermediateFusionRegressor": "fusion",
     "LateFusionClassifier": "fusion",
     "LateFusionRegressor": "fusion",
     "Masking": "fusion",
@@ -85,6 +99,7 @@ _ROOM_OF = {
     "Recommendation": "recommend",
     "Report": "report",
     "Study": "study",
+    "UserEncoder": "fusion",
     "ampute": "simulate",
     "evaluate": "evaluate",
     "load": "fusion",
