@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fusewise.profile import DeploymentProfile, declared_profile
 from fusewise.recommend import MATRIX, PRECEDENCE, recommend
 from fusewise.recommend.facts import Facts
-from fusewise.recommend.matrix import CONDITIONS, STRATEGIES, TRAINED, decide, fires
+from fusewise.recommend.matrix import CONDITIONS, STRATEGIES, decide, fires
 from fusewise.recommend.thresholds import Thresholds
 
 WIDE, NARROW, SPREAD = {"a": 900, "b": 900}, {"a": 9, "b": 9}, {"a": 9, "b": 900}
@@ -296,8 +296,3 @@ def test_more_availability_never_leads_to_late(one: float, two: float) -> None:
         for rate in (lower, higher)
     ]
     assert strategies in (["late", "late"], ["late", "early"], ["early", "early"])
-
-
-def test_trained_strategies_are_strategies() -> None:
-    """What can be trained today is part of the matrix."""
-    assert set(TRAINED) < set(STRATEGIES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -157,15 +158,43 @@ def test_thresholds_can_be_changed() -> None:
     assert recommend(facts, thresholds=Thresholds(availability=0.99)) == strict
 
 
-def test_what_cannot_be_trained_yet_says_so() -> None:
-    """The best alternative that exists is trained, in plain words."""
-    advice = recommend(plan({"imaging": 1.0, "omics": 1.0}, widths={"ehr": 5, "omics": 5000}))
-    assert (advice.strategy, advice.trainable) == ("intermediate", "late")
-    assert advice.why_trainable == (
-        "Intermediate fusion is recommended and cannot be trained yet; late fusion, the best "
-        "alternative that can, is trained instead."
-    )
-    assert recommend(plan("training")).why_trainable == ""
+GAP = {"ehr": 5, "omics": 5000}
+TIMED = {"timing": "yes", "interaction": "yes", "validation": ["site"]}
+
+
+@pytest.mark.parametrize(
+    ("deployment", "widths", "strategy"),
+    [
+        ("training", None, "late"),
+        ({"rates": {"imaging": 0.95}, "cohort": "controlled"}, None, "early"),
+        ({"rates": {"imaging": 0.95}}, GAP, "intermediate"),
+        ({"rates": {"imaging": 0.95}, **TIMED}, None, "attention"),
+    ],
+)
+def test_what_is_recommended_is_what_is_trained(deployment, widths, strategy: str) -> None:
+    """Each of the four strategies can be trained: nothing takes its place in silence."""
+    advice = recommend(plan(deployment, widths=widths, n_samples=2_000))
+    assert advice.strategy == advice.trainable == strategy
+    assert advice.why_trainable == ""
+
+
+@pytest.mark.parametrize("task", ["binary", "regression"])
+@pytest.mark.parametrize("strategy", ["early", "intermediate", "late", "attention"])
+def test_each_strategy_has_an_estimator(strategy: str, task: str) -> None:
+    """Another strategy than the recommended one is made with the masking that is its own."""
+    advice = recommend(plan({"rates": {"imaging": 0.4}}, task=task))
+    model = replace(advice, trainable=strategy).estimator(random_state=2)
+    kind = "Regressor" if task == "regression" else "Classifier"
+    assert type(model) is getattr(fw, f"{strategy.capitalize()}Fusion{kind}")
+    assert model.masking == (None if strategy == "late" else "deployment")
+    assert (model.deployment, model.random_state) == (advice.deployment, 2)
+
+
+def test_no_masking_is_passed_on_as_such() -> None:
+    """Where none is recommended, a strategy that masks by default does not do it."""
+    advice = recommend(plan({"rates": {"ehr": 1.0, "imaging": 1.0}}, widths=GAP))
+    assert (advice.strategy, advice.masking) == ("intermediate", None)
+    assert advice.estimator().masking is None
 
 
 @pytest.mark.parametrize(

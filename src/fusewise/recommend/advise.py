@@ -14,7 +14,7 @@ from fusewise.recommend.facts import Facts, deployment_patterns
 from fusewise.recommend.masking import maskings
 from fusewise.recommend.matrix import alternatives, decide
 from fusewise.recommend.reasons import reasons_for
-from fusewise.recommend.result import Recommendation, choose_trainable
+from fusewise.recommend.result import Recommendation
 from fusewise.recommend.stability import sensitivity, stability
 from fusewise.recommend.thresholds import Thresholds
 from fusewise.recommend.what_if import nearest_changes
@@ -77,7 +77,6 @@ def recommend(
         for s in dict.fromkeys([*alternatives(rule, facts, limits), rule.strategy])
         if s != strategy and s not in excluded
     )
-    trainable, why = choose_trainable(strategy, others)
     masks = maskings(facts)
     patterns = deployment_patterns(profile)
     return Recommendation(
@@ -96,8 +95,8 @@ def recommend(
             profile, facts, limits, excluded, n_boot, np.random.default_rng(random_state)
         ),
         thresholds=limits.to_dict(),
-        trainable=trainable,
-        why_trainable=why,
+        trainable=strategy,
+        why_trainable="",
         rule=number,
         excluded=excluded,
         maskings=masks,

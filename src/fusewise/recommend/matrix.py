@@ -9,7 +9,6 @@ from fusewise.recommend.facts import Facts
 from fusewise.recommend.thresholds import Thresholds
 
 STRATEGIES = ("early", "intermediate", "late", "attention")
-TRAINED = ("early", "late")
 
 CONDITIONS: Mapping[str, Callable[[Facts, Thresholds], bool]] = {
     "availability known": lambda f, t: f.known,

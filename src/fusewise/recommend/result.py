@@ -10,7 +10,6 @@ import pandas as pd
 from fusewise.data import Result
 from fusewise.exceptions import TaskError
 from fusewise.profile import share
-from fusewise.recommend.matrix import TRAINED
 
 
 @dataclass(frozen=True)
@@ -65,9 +64,10 @@ class Recommendation(Result):
         only the thresholds move.
     thresholds : dict of str to float
     trainable : str
-        The strategy that can be trained today: `strategy`, or the first alternative that can.
+        The strategy that `estimator` makes: `strategy`, unless somebody asks for another one, as a
+        study file may.
     why_trainable : str
-        Empty where `trainable` is `strategy`.
+        Why it is another one; empty where it is `strategy`.
     rule : int
         Which rule of the precedence decided, from 1.
     excluded : dict of str to str
@@ -100,7 +100,7 @@ class Recommendation(Result):
     deployment: dict[str, Any] | None = None
 
     def estimator(self, random_state: int = 0, task: str | None = None, **params: Any) -> Any:
-        """Return an unfitted estimator of the strategy that can be trained today.
+        """Return an unfitted estimator of the recommended strategy, masked as recommended.
 
         Parameters
         ----------
@@ -124,10 +124,11 @@ class Recommendation(Result):
                 "'regression'."
             )
         kind = "Regressor" if task == "regression" else "Classifier"
-        given: dict[str, Any] = {"random_state": random_state}
-        masking = self.maskings[self.trainable]
-        if masking is not None:
-            given["masking"] = masking
+        # No masking is a recommendation too, and not what every strategy does by default.
+        given: dict[str, Any] = {
+            "random_state": random_state,
+            "masking": self.maskings[self.trainable],
+        }
         if self.deployment is not None:
             given["deployment"] = self.deployment
         return getattr(fusion, f"{self.trainable.capitalize()}Fusion{kind}")(**{**given, **params})
@@ -158,14 +159,3 @@ class Recommendation(Result):
                 lines += ["", title, *(f"  {text}" for text in texts)]
         lines += ["", f"Alternatives, in this order: {', '.join(self.alternatives) or 'none'}"]
         return "\n".join(lines)
-
-
-def choose_trainable(strategy: str, alternatives: tuple[str, ...]) -> tuple[str, str]:
-    """Return the strategy that is trained today, and a sentence where it is another one."""
-    if strategy in TRAINED:
-        return strategy, ""
-    trained = next((s for s in alternatives if s in TRAINED), "late")
-    return trained, (
-        f"{strategy.capitalize()} fusion is recommended and cannot be trained yet; {trained} "
-        "fusion, the best alternative that can, is trained instead."
-    )
