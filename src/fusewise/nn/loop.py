@@ -68,7 +68,7 @@ class Loop:
         dtype = next(network.parameters()).dtype
         self.batch = {name: batch[name].to(device) for name in self.names}
         self.target = target.to(device, dtype if target.is_floating_point() else target.dtype)
-        self.weight = torch.from_numpy(weight / weight[fit].mean()).to(device, dtype)
+        self.weight = torch.from_numpy(weight / weight[fit].mean()).to(dtype).to(device)
         self.fit = torch.from_numpy(fit).to(device)
         self.fit_presence = presence[fit]
         self.n_steps = math.ceil(len(fit) / settings.batch_size)

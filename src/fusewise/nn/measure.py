@@ -89,7 +89,9 @@ class Measure:
         c, device = len(check.rows), self.target.device
         rows = torch.from_numpy(check.rows).to(device)
         presence = torch.from_numpy(check.presence).to(device)
-        found = torch.zeros(2 * len(names) + 1, c, device=device, dtype=torch.float64)
+        # Apple's GPUs have no doubles.
+        dtype = torch.float32 if device.type == "mps" else torch.float64
+        found = torch.zeros(2 * len(names) + 1, c, device=device, dtype=dtype)
         self.network.eval()
         parts = torch.arange(c, device=device).split(2 * self.settings.batch_size)
         with torch.no_grad():
@@ -99,12 +101,12 @@ class Measure:
                     name: self.batch[name].take(chosen, seen[:, m]) for m, name in enumerate(names)
                 }
                 output, target = self.network(batch, seen), self.target[chosen]
-                found[0, part] = sample_losses(self.loss, output.main, target).double()
+                found[0, part] = sample_losses(self.loss, output.main, target).to(dtype)
                 for name, (sample, prediction) in output.auxiliary.items():
                     m = names.index(name)
                     own = sample_losses(self.loss, prediction, target[sample])
-                    found[1 + m, part[sample]] = own.double()
+                    found[1 + m, part[sample]] = own.to(dtype)
                     found[1 + len(names) + m, part[sample]] = 1.0
-        main, *rest = self.processes.total(found).cpu().numpy()
+        main, *rest = self.processes.total(found).cpu().double().numpy()
         heads = np.stack(rest, axis=1)
         return main, heads[:, : len(names)], heads[:, len(names) :]
