@@ -426,6 +426,7 @@ def test_a_frozen_encoder_keeps_its_weights(frozen) -> None:
     same = [torch.equal(encoder.module.state_dict()[name], part) for name, part in before.items()]
     assert all(same) if frozen else not any(same)
     assert encoder.module.training is not frozen
+    assert any(part.requires_grad for part in encoder.module.parameters()) is not frozen
     assert all(torch.equal(module.state_dict()[name], part) for name, part in before.items())
     assert module.training
     assert all(parameter.requires_grad for parameter in module.parameters())
