@@ -39,12 +39,12 @@ def test_a_contribution_is_the_rise_of_the_loss_where_something_remains() -> Non
 
     def losses(asked: Check) -> np.ndarray:
         assert asked.presence.any(axis=1).all()
-        return 10 - asked.presence @ price + asked.rows
+        return 10 - (asked.presence @ price) * (1 + asked.rows)
 
     found = contributions(
         losses, check, losses(check), NAMES, max_rows=600, rng=np.random.default_rng(0)
     )
-    assert found == pytest.approx({"blood": 3, "image": 1, "notes": 0})
+    assert found == pytest.approx({"blood": 9, "image": 3, "notes": 0})
     assert np.array_equal(check.presence, presence)
     alone = Check(check.rows, presence & [True, False, False], check.weight)
     found = contributions(losses, alone, 0, NAMES, max_rows=600, rng=np.random.default_rng(0))
