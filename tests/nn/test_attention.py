@@ -188,6 +188,17 @@ def test_pooling_is_attention_from_learned_queries():
     torch.testing.assert_close(pool(tokens, valid)[0], expected[:, 0], rtol=0, atol=1e-12)
 
 
+def test_of_nothing_a_pool_gives_its_learned_token():
+    """A sample without tokens gives the same as a sample that has just the learned one."""
+    torch.manual_seed(0)
+    pool = QueryPool(8, 2, n_queries=3, learned=True).double()
+    nothing, _ = pool(torch.zeros(2, 0, 8).double(), torch.zeros(2, 0, dtype=torch.bool))
+    learned = pool.learned.expand(2, 1, 8)
+    twice, _ = pool(learned, torch.ones(2, 1, dtype=torch.bool))
+    torch.testing.assert_close(nothing, twice, rtol=0, atol=1e-12)
+    assert nothing.abs().max() > 0.1
+
+
 def test_attention_finds_the_token_that_a_query_asks_for():
     """With sharp keys, the output is the value of the one matching token."""
     attention = MultiHeadAttention(4, 1).double()

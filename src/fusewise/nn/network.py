@@ -141,15 +141,12 @@ class FusionNetwork(nn.Module):
         return Output(self.decode(fused), auxiliary, weights)
 
     def _rows(self, rows: Rows | None, present: Tensor) -> Rows | None:
-        """Return the rows of those who have the modality, in the network's precision, or None."""
-        if rows is None or not rows.n_rows:
+        """Return the rows of those who have the modality; None where nobody does."""
+        if rows is None:
             return None
         if not bool(present[rows.sample].all()):
             rows = rows.take(torch.arange(rows.n, device=present.device), present)
-        if not rows.n_rows:
-            return None
-        dtype = next(self.decode.parameters()).dtype
-        return rows if rows.values.dtype == dtype else rows.to(dtype=dtype)
+        return rows if rows.n_rows else None
 
     def _embeddings(self, tokens: Mapping[str, Tokens]) -> dict[str, Tensor]:
         """One vector (j, d) per sample and modality, where something is made of it."""
