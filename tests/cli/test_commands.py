@@ -208,7 +208,7 @@ def test_an_interruption_says_how_to_go_on(folder, call, monkeypatch):
     assert said.code == 130
     assert "evaluate interrupted\n" in said.err
     assert "failed" not in said.err
-    assert "Finished stages are kept in runs/ward; the same command goes on" in said.err
+    assert "What is finished is kept in runs/ward; the same command goes on" in said.err
     again = call("run", "study.yaml")
     assert again.code == 0
     assert "presence kept" in again.err
@@ -368,3 +368,15 @@ def test_an_interruption_before_anything_was_written_does_not_promise_it(folder,
     assert "data interrupted" in said.err
     assert "Interrupted. No stage was finished" in said.err
     assert not (folder / "runs").exists()
+
+
+def test_a_log_hears_of_a_long_training_now_and_then(capsys, monkeypatch):
+    """Without a terminal an epoch is a line only where nothing was said for half a minute."""
+    clock = iter([0.0, 5.0, 31.0, 31.0, 40.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    with progress.follow() as tell:
+        tell(StageEvent("fit", "start", "Training the model"))
+        for epoch, seconds in ((1, 5.0), (2, 31.0), (3, 40.0)):
+            tell(StageEvent("fit", "progress", "Training", f"epoch {epoch}", seconds))
+        tell(StageEvent("fit", "done", "Training the model", "ready", 41.0))
+    assert capsys.readouterr().err == "fit after 31.0 s: epoch 2\nfit done in 41.0 s: ready\n"

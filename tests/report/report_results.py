@@ -171,8 +171,7 @@ def make_recommendation(strategy="late", trainable=None):
         thresholds={"availability": 0.9, "dimension_gap": 100.0, "samples_per_dimension": 10.0},
         trainable=trainable,
         why_trainable="" if trainable == strategy
-        else f"{strategy.capitalize()} fusion is recommended and cannot be trained yet; {trainable} "
-        "fusion, the best alternative that can, is trained instead.",
+        else f"The study file asks for {trainable} fusion; {strategy} fusion was recommended.",
         rule=2,
         excluded={},
         maskings={"late": None, "early": "deployment", "intermediate": "deployment",

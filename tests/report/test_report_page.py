@@ -274,10 +274,10 @@ def test_undefined_scores_say_why(results):
 
 
 def test_what_was_trained_in_fact_is_said():
-    """A strategy that cannot be trained yet is headed by what was trained instead."""
+    """Where the study file asks for another strategy, that is said before the reasons."""
     text = " ".join(Page(report(None, make_recommendation("attention", "late")).html).text.split())
     assert "Trained in fact: late fusion, not attention fusion" in text
-    assert "cannot be trained yet" in text
+    assert "The study file asks for late fusion" in text
 
 
 def test_no_findings_is_not_no_audit(results):

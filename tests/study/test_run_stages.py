@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from fusewise.evaluate import Evaluation
-from fusewise.exceptions import FusewiseWarning, NotAvailableError, StudyError
+from fusewise.exceptions import FusewiseWarning, StudyError
 from fusewise.study import model_stages, read_study
 from fusewise.study.provenance import describe_round
 
@@ -57,7 +57,10 @@ def test_late_is_trained_beside_any_other_strategy_and_not_beside_itself(finishe
     [
         ({"requirements": []}, ("evaluate", "report")),
         ({"deployment.latency_ms": 5.0}, ("profile", "recommend", "evaluate", "report")),
-        ({"deployment": {"observed": "training"}}, ("profile", "recommend", "evaluate", "report")),
+        (
+            {"deployment": {"observed": "training"}},
+            ("profile", "recommend", "fit", "evaluate", "report"),
+        ),
         ({"training.strategy": "early"}, ("fit", "late", "evaluate", "report")),
         ({"training.masking": "uniform"}, ("fit", "evaluate", "report")),
         ({"training.n_jobs": 2}, ("report",)),
@@ -109,12 +112,16 @@ def test_one_changed_value_repeats_everything(finished):
     assert run(finished).executed == ALL
 
 
-def test_another_log_of_requests_trains_nothing(finished):
-    """The model does not depend on the deployment unless masking does."""
+def test_another_log_of_requests_trains_again_what_weighs_samples_by_it(finished):
+    """Late fusion weighs patterns as in deployment; early fusion looks only where it masks so."""
+    unmasked = {"training.strategy": "early", "training.masking": "none"}
+    run(finished, unmasked)
     pd.DataFrame({"request": [1, 2], "modality": ["static", "lab"]}).to_parquet(
         finished / "requests.parquet"
     )
-    assert run(finished).executed == ("profile", "recommend", "evaluate", "report")
+    facts = ("profile", "recommend")
+    assert run(finished, unmasked).executed == (*facts, "late", "evaluate", "report")
+    assert run(finished).executed == ("fit", "evaluate", "report")
 
 
 def test_a_split_by_a_column_does_not_depend_on_the_seed_but_a_drawn_one_does(folder):
@@ -244,15 +251,6 @@ def test_rows_that_are_not_used_are_counted_and_reported(folder):
     assert "rows later than the prediction time" in text
 
 
-@pytest.mark.parametrize("strategy", ["intermediate", "attention"])
-def test_a_planned_strategy_is_refused_before_any_work(folder, strategy):
-    """Who asks for a strategy that is not built yet is told so at once."""
-    with pytest.raises(NotAvailableError, match=rf"training.strategy.*{strategy}.*planned"):
-        run(folder, {"training.strategy": strategy})
-    assert not (folder / "run" / "data.json").exists()
-    assert run(folder, {"training.strategy": strategy}, until="recommend").recommendation
-
-
 @pytest.mark.parametrize(
     ("requirement", "key", "said"),
     [
@@ -301,20 +299,22 @@ def test_exit_code_answers_the_requirements(folder):
 
 
 def test_a_requirement_that_is_not_met_names_the_next_alternative(folder):
-    """Nothing is switched; what to try next can be trained, and nothing is tried twice."""
+    """Nothing is switched; each alternative comes in its turn, and none twice."""
     failed = [{"present": ["static"], "metric": "roc_auc", "at_least": 0.99}]
-    first = run(folder, {"requirements": failed})
-    assert (folder / "run" / "report.md").read_text().count(first.next_step) == 1
-    order = (first.recommendation.strategy, *first.recommendation.alternatives)
-    assert first.next_alternative == next(s for s in order if s != "late")
-    assert "run again with training.strategy=early" in first.next_step
-    assert first.next_step in (folder / "run" / "report.md").read_text()
-    second = run(folder, {"requirements": failed, "training.strategy": "early"})
-    assert second.next_alternative not in ("late", "early")
-    assert "training.strategy=" not in second.next_step
+    done = run(folder, {"requirements": failed})
+    order = [done.recommendation.strategy, *done.recommendation.alternatives]
+    assert sorted(order) == ["attention", "early", "intermediate", "late"]
+    order.remove("late")
+    for strategy in order:
+        assert done.next_alternative == strategy
+        assert f"run again with training.strategy={strategy}." in done.next_step
+        assert (folder / "run" / "report.md").read_text().count(done.next_step) == 1
+        done = run(folder, {"requirements": failed, "training.strategy": strategy})
+    assert done.next_alternative is None
+    assert "every alternative was tried" in done.next_step
     rounds = json.loads((folder / "run" / "run.json").read_text())["rounds"]
-    assert [r["strategy"] for r in rounds] == ["late", "early"]
-    assert "late fusion was recommended" in second.note
+    assert [r["strategy"] for r in rounds] == ["late", *order]
+    assert "late fusion was recommended" in done.note
 
 
 def test_rounds_on_other_rows_do_not_count_as_tried(finished):

@@ -242,7 +242,7 @@ def _run(
         with follow(quiet=quiet) as progress:
             return declared.run(place, until=until, progress=progress, force=force)
     except KeyboardInterrupt:
-        kept = f"Finished stages are kept in {place}; the same command goes on from there."
+        kept = f"What is finished is kept in {place}; the same command goes on from there."
         nothing = "No stage was finished, and nothing was written."
         typer.echo(f"Interrupted. {kept if place.exists() else nothing}", err=True)
         raise typer.Exit(INTERRUPTED) from None

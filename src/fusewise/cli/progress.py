@@ -1,9 +1,10 @@
-"""Following a run: a spinner with the time on a terminal, one plain line per stage elsewhere."""
+"""Following a run: a spinner with the time on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import typer
@@ -21,6 +22,10 @@ _STYLES = {
     "failed": "red",
     "interrupted": "yellow",
 }
+
+
+# A log is told that a long training is alive, but not of every epoch.
+_QUIET_SECONDS = 30.0
 
 
 @contextlib.contextmanager
@@ -41,16 +46,30 @@ def follow(*, quiet: bool = False) -> Iterator[Progress]:
             with _spinner() as progress:
                 yield progress
         else:
-            yield _plain
+            yield _Lines()
 
 
 def _silent(_: StageEvent) -> None:
     """Say nothing: what was left out stands in the manifest and the report."""
 
 
+class _Lines:
+    """One line per stage, and one now and then while a stage takes long."""
+
+    def __init__(self) -> None:
+        self._said = 0.0
+
+    def __call__(self, event: StageEvent) -> None:
+        if event.state == "start":
+            self._said = time.monotonic()
+        elif event.state != "progress":
+            _plain(event)
+        elif time.monotonic() - self._said >= _QUIET_SECONDS:
+            self._said = time.monotonic()
+            typer.echo(f"{event.stage} after {duration(event.seconds)}: {event.message}", err=True)
+
+
 def _plain(event: StageEvent) -> None:
-    if event.state == "start":
-        return
     took = f" in {duration(event.seconds)}" if event.state == "done" else ""
     said = f": {event.message}" if event.message else ""
     typer.echo(f"{event.stage} {event.state}{took}{said}", err=True)
@@ -73,6 +92,9 @@ def _spinner() -> Iterator[Progress]:
         def tell(event: StageEvent) -> None:
             if event.state == "start":
                 bar.reset(task, description=event.doing)
+                return
+            if event.state == "progress":
+                bar.update(task, description=f"{event.doing}: {escape(event.message)}")
                 return
             style = _STYLES[event.state]
             took = duration(event.seconds) if event.state in ("done", "failed") else event.state

@@ -33,6 +33,7 @@ Text = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
 Names = Annotated[list[Text], BeforeValidator(_names)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(gt=0)]
 
 
 class Section(BaseModel):
@@ -216,13 +217,24 @@ class RequirementSection(Section):
 
 
 class TrainingSection(Section):
-    """How the model is trained."""
+    """How the model is trained.
+
+    What is None is left to the estimator; settings of another strategy than the one that is
+    trained are not read.
+    """
 
     strategy: Literal["auto", "early", "late", "intermediate", "attention"] = "auto"
     masking: Literal["auto", "none", "uniform", "curriculum", "deployment"] = "auto"
     seed: Annotated[int, Field(ge=0)] = 0
     groups: dict[str, Names] | None = None
     n_jobs: int | None = None
+    # Of the learned strategies.
+    merge: Literal["auto", "concatenate", "gated", "mean"] | None = None
+    mechanism: Literal["cross", "hierarchical", "temporal"] | None = None
+    n_members: Count | None = None
+    max_epochs: Count | None = None
+    batch_size: Count | None = None
+    device: Text | None = None
 
 
 class StudyFile(Section):

@@ -30,12 +30,14 @@ from fusewise.report.sections.making import making_section
 from fusewise.report.sections.patterns import patterns_section
 from fusewise.report.sections.recommendation import recommendation_section
 from fusewise.report.sections.requirements import requirements_section
+from fusewise.report.sections.training import training_section
 
 SCHEMA = 1
 _EXPECTED = {
     "profile": ("DeploymentProfile", ("availability", "patterns", "modalities")),
     "recommendation": ("Recommendation", ("strategy", "reasons", "stability")),
     "evaluation": ("Evaluation", ("by_pattern", "headline")),
+    "training": ("TrainingLog", ("losses", "contributions", "n_epochs")),
 }
 
 
@@ -58,6 +60,7 @@ class Report:
     recommendation: Any = None
     evaluation: Any = None
     findings: tuple[Any, ...] | None = None
+    training: Any = None
     title: str = "Deployment report"
     provenance: Mapping[str, Any] | None = None
 
@@ -75,6 +78,7 @@ class Report:
             patterns_section(self.evaluation, names),
             degradation_section(self.evaluation),
             calibration_section(self.evaluation, names),
+            training_section(self.training),
             findings_section(self.findings),
             making_section(self.profile, self.evaluation, self.provenance),
         )
@@ -104,6 +108,7 @@ class Report:
             "recommendation": plain_data(self.recommendation),
             "evaluation": plain_data(self.evaluation),
             "findings": plain_data(self.findings),
+            "training": plain_data(self.training),
             "provenance": plain_data(self.provenance),
         }
 
@@ -185,6 +190,7 @@ def report(
     evaluation: Any = None,
     findings: Iterable[Any] | None = None,
     *,
+    training: Any = None,
     title: str | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> Report:
@@ -201,6 +207,8 @@ def report(
     findings : iterable of findings, optional
         Objects with ``code``, ``title``, ``severity`` and ``detail``. An empty one says that an
         audit was made and found nothing; None leaves the section out.
+    training : TrainingLog, optional
+        How a learned strategy was trained: what ``fusewise.study.TrainingLog.of(model)`` returns.
     title : str, optional
         The heading of the page.
     provenance : dict, optional
@@ -225,14 +233,19 @@ def report(
     >>> print(page.markdown.splitlines()[0])
     # Nothing but a seed
     """
-    given = {"profile": profile, "recommendation": recommendation, "evaluation": evaluation}
+    given = {
+        "profile": profile,
+        "recommendation": recommendation,
+        "evaluation": evaluation,
+        "training": training,
+    }
     for name, value in given.items():
         _check(name, value)
     found = None if findings is None else tuple(findings)
     if all(value is None for value in (*given.values(), found, provenance)):
         raise ReportError(
             "report: nothing to report; give at least one of profile, recommendation, evaluation, "
-            "findings or provenance."
+            "findings, training or provenance."
         )
     for finding in found or ():
         if not all(hasattr(finding, name) for name in ("code", "title", "severity")):
@@ -241,7 +254,13 @@ def report(
                 f"{type(finding).__name__}."
             )
     return Report(
-        profile, recommendation, evaluation, found, title or "Deployment report", provenance
+        profile,
+        recommendation,
+        evaluation,
+        found,
+        training,
+        title or "Deployment report",
+        provenance,
     )
 
 
@@ -254,10 +273,15 @@ def _check(name: str, value: Any) -> None:
     ]
     hint = f" It looks like {fits[0]}=." if fits else ""
     raise ReportError(
-        f"report: {name} must be a {kind} (what fusewise.{_function(name)} returns), got "
+        f"report: {name} must be a {kind} (what {_origin(name)} returns), got "
         f"{type(value).__name__}.{hint}"
     )
 
 
-def _function(name: str) -> str:
-    return {"profile": "profile", "recommendation": "recommend", "evaluation": "evaluate"}[name]
+def _origin(name: str) -> str:
+    return {
+        "profile": "fusewise.profile",
+        "recommendation": "fusewise.recommend",
+        "evaluation": "fusewise.evaluate",
+        "training": "fusewise.study.TrainingLog.of",
+    }[name]

@@ -2,5 +2,6 @@
 
 from fusewise.study.declared import Study, read_study
 from fusewise.study.running import Progress, Run, StageEvent, default_folder
+from fusewise.study.training_log import TrainingLog
 
-__all__ = ["Progress", "Run", "StageEvent", "Study", "default_folder", "read_study"]
+__all__ = ["Progress", "Run", "StageEvent", "Study", "TrainingLog", "default_folder", "read_study"]

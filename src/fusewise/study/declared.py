@@ -227,7 +227,8 @@ class Study:
 
         A stage is done again only when something it depends on has changed: the content of a
         table, its part of the study file, an earlier result, or the version of fusewise. A run
-        that was interrupted continues after its last finished stage.
+        that was interrupted continues after its last finished stage, and a learned strategy in the
+        middle of its training after its last finished epoch.
 
         Parameters
         ----------
@@ -249,8 +250,10 @@ class Study:
         ------
         RunFolderError
             The folder cannot be written, or is in use by another run.
-        NotAvailableError
-            `training.strategy` names a strategy that is not built yet.
+        TrainingError
+            A learned strategy met numbers that are not finite; the message names where.
+        NotEnoughMemoryError
+            Training needs more memory than there is; the message suggests a batch size.
         """
         from fusewise.study.running import run_study
 

@@ -18,6 +18,7 @@ from fusewise.study.fingerprints import content_hash
 MANIFEST = "run.json"
 LOCK = "run.lock"
 SCRATCH = ".writing"
+UNFINISHED = ".unfinished"
 FORMAT = 1
 
 Writer = Callable[[Path], Any]
@@ -126,12 +127,40 @@ class RunFolder:
                 _replace(scratch / name, self.path / name)
         except OSError as error:
             raise self._unwritable(error) from error
+        before = self.manifest["stages"].get(stage, {"files": {}})
         entry = {"key": key, "files": files, "seconds": round(seconds, 3), "finished": _now()}
         self.manifest["stages"][stage] = {**entry, **facts}
         self.save_manifest()
+        for name in set(before["files"]) - set(files):
+            _remove(self.path / name)
+        self._clear(stage)
+
+    def unfinished(self, stage: str, key: str, *, anew: bool = False) -> Path:
+        """Return where a stage may keep what it needs to go on after an interruption.
+
+        The folder is not made here. It outlives a run that is interrupted and is deleted when the
+        stage is finished, or when the stage is done with another key.
+
+        Parameters
+        ----------
+        stage, key : str
+        anew : bool
+            Delete what an interrupted run left.
+        """
+        place = self.path / UNFINISHED / f"{stage}-{key}"
+        self._clear(stage, keep=None if anew else place)
+        return place
+
+    def _clear(self, stage: str, keep: Path | None = None) -> None:
+        for path in (self.path / UNFINISHED).glob(f"{stage}-*"):
+            if path != keep:
+                shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            (self.path / UNFINISHED).rmdir()  # where nothing is left in it
 
     def drop(self, stage: str) -> None:
         """Forget a stage that this run does not have, and delete its files."""
+        self._clear(stage)
         entry = self.manifest["stages"].pop(stage, None)
         if entry is not None:
             self.save_manifest()

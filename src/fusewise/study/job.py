@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fusewise.data import MultimodalDataset
@@ -22,6 +23,10 @@ class Job:
         What is run, and where its results go.
     keys : dict
         The key of each stage that this run has passed.
+    unfinished : Path
+        Where the stage in progress may keep what it would need to go on after an interruption.
+    tell : callable
+        Called by the stage in progress with a line that says how far it is.
     """
 
     def __init__(self, study: Study, folder: RunFolder) -> None:
@@ -29,6 +34,8 @@ class Job:
         self.folder = folder
         self.keys: dict[str, str] = {}
         self.tables = TableFingerprints(folder.path, folder.manifest.get("tables"))
+        self.unfinished: Path = folder.path
+        self.tell: Callable[[str], None] = _nobody
         self._results: dict[str, Any] = {}
         self._loaders: dict[str, Callable[[RunFolder], Any]] = {}
 
@@ -41,6 +48,10 @@ class Job:
     def test(self) -> MultimodalDataset:
         """The test rows."""
         return self.study.split()[1]
+
+    def begin(self, unfinished: Path, tell: Callable[[str], None]) -> None:
+        """Note that a stage starts, with where it may keep things and whom it may tell."""
+        self.unfinished, self.tell = unfinished, tell
 
     def passed(
         self, stage: str, key: str, load: Callable[[RunFolder], Any], result: Any = None
@@ -78,3 +89,7 @@ class Job:
                 "observed": None if path is None else self.tables(path),
             }
         return self.study.deployment.to_dict()
+
+
+def _nobody(said: str) -> None:
+    """Tell nobody."""

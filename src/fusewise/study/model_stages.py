@@ -15,9 +15,18 @@ from typing import Any
 
 from fusewise.study.folder import RunFolder, Writer
 from fusewise.study.job import Job
-from fusewise.study.plan import BestSingle, Plan, make_estimator, plan_training
+from fusewise.study.plan import (
+    LEARNED,
+    BestSingle,
+    Plan,
+    make_estimator,
+    plan_training,
+    settings_of,
+)
 from fusewise.study.provenance import provenance, spell_score
 from fusewise.study.stage import Stage
+from fusewise.study.training_log import FILE as TRAINING
+from fusewise.study.training_log import TrainingLog, spell_epoch
 
 LIBRARIES = ("lightgbm", "numpy", "scikit-learn")
 
@@ -35,23 +44,38 @@ class _FitModel(Stage):
 
     def depends(self, job: Job) -> dict[str, Any]:
         plan = self.plan(job)
-        training = job.study.file.training
+        settings = settings_of(plan, job)
+        # How many processes do it is no reason to do it again.
+        settings.pop("n_jobs", None)
+        # Late and learned strategies weigh samples like the deployment, whatever the masking.
+        weighs = plan.strategy in ("late", *LEARNED) or plan.masking == "deployment"
+        learned = ("torch",) if plan.strategy in LEARNED else ()
         return {
             "train": job.result("data").train,
             "strategy": plan.strategy,
             "masking": plan.masking,
-            # Only this masking looks at the deployment.
-            "deployment": job.deployment_state() if plan.masking == "deployment" else None,
-            "groups": training.groups if plan.strategy == "late" else None,
-            "seed": training.seed,
-            "libraries": {name: version(name) for name in LIBRARIES},
+            "deployment": job.result("recommend").deployment if weighs else None,
+            "settings": settings,
+            "seed": job.study.seed,
+            "libraries": {name: version(name) for name in (*LIBRARIES, *learned)},
         }
 
     def compute(self, job: Job) -> Any:
-        return make_estimator(self.plan(job), job).fit(job.train, job.train.target)
+        model = make_estimator(self.plan(job), job)
+        if "checkpoint" not in model.get_params(deep=False):
+            return model.fit(job.train, job.train.target)
+        job.unfinished.mkdir(parents=True, exist_ok=True)
+        model.set_params(
+            checkpoint=job.unfinished,
+            verbose=lambda record: job.tell(spell_epoch(record, model.n_members)),
+        )
+        model.fit(job.train, job.train.target)
+        # Where this run kept its checkpoints is no property of the model.
+        return model.set_params(checkpoint=None, verbose=0)
 
     def writers(self, result: Any) -> Mapping[str, Writer]:
-        return {self.file: result.save}
+        log = TrainingLog.of(result)
+        return {self.file: result.save} | ({} if log is None else {TRAINING: log.to_json})
 
     def load(self, folder: RunFolder) -> Any:
         from fusewise.fusion import load
@@ -59,7 +83,8 @@ class _FitModel(Stage):
         return load(folder.file(self.file))
 
     def summary(self, result: Any) -> str:
-        return type(result).__name__
+        log = TrainingLog.of(result)
+        return type(result).__name__ + ("" if log is None else f": {log.summary}")
 
 
 class _FitLate(_FitModel):
@@ -153,7 +178,7 @@ class _WriteReport(Stage):
         made = provenance(job)
         return {
             "data": job.result("data").to_dict(),
-            "results": {n: job.keys[n] for n in ("profile", "recommend", "evaluate")},
+            "results": {n: job.keys[n] for n in ("profile", "recommend", "fit", "evaluate")},
             # How long it took changes no result.
             "provenance": {name: value for name, value in made.items() if name != "seconds"},
         }
@@ -172,6 +197,7 @@ class _WriteReport(Stage):
             job.result("profile"),
             advice,
             evaluation,
+            training=TrainingLog.kept_in(job.folder),
             title=job.study.name,
             provenance=provenance(job),
         )

@@ -8,10 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fusewise.data import MultimodalDataset, parse_pattern, pattern_label
-from fusewise.exceptions import NotAvailableError
 
 if TYPE_CHECKING:
     from fusewise.study.job import Job
+
+
+# What of the section `training` each strategy reads, under the names of its estimator's parameters.
+_LEARNED = ("n_jobs", "n_members", "max_epochs", "batch_size", "device")
+SETTINGS = {
+    "early": (),
+    "late": ("n_jobs", "groups"),
+    "intermediate": ("merge", *_LEARNED),
+    "attention": ("mechanism", *_LEARNED),
+    "presence": (),
+}
+LEARNED = ("intermediate", "attention")
 
 
 @dataclass(frozen=True)
@@ -24,17 +35,10 @@ class Plan:
 
 
 def plan_training(job: Job) -> Plan:
-    """Decide what to train; nothing is switched without saying so.
-
-    Raises
-    ------
-    NotAvailableError
-        The study file names a strategy that is not built yet.
-    """
+    """Decide what to train; nothing is switched without saying so."""
     advice, training = job.result("recommend"), job.study.file.training
     if training.strategy == "auto":
-        strategy = advice.trainable
-        note = advice.why_trainable if strategy != advice.strategy else ""
+        strategy, note = advice.trainable, advice.why_trainable
     else:
         strategy = training.strategy
         note = (
@@ -42,25 +46,15 @@ def plan_training(job: Job) -> Plan:
             if strategy != advice.strategy
             else ""
         )
-    check_strategy(job, strategy)
     masking = advice.maskings[strategy] if training.masking == "auto" else training.masking
     return Plan(strategy, None if masking == "none" else masking, note)
 
 
-def check_strategy(job: Job, strategy: str) -> None:
-    """Raise where a strategy has no estimator yet."""
-    if strategy != "auto" and not is_trainable(strategy):
-        raise NotAvailableError(
-            f"{job.study.where('training', 'strategy')}: {strategy} fusion is planned but not "
-            "there yet. Take early, late, or auto, which trains the best that there is."
-        )
-
-
-def is_trainable(strategy: str) -> bool:
-    """Whether there is an estimator of a strategy."""
-    from fusewise import fusion
-
-    return hasattr(fusion, f"{strategy.capitalize()}FusionClassifier")
+def settings_of(plan: Plan, job: Job) -> dict[str, Any]:
+    """Return what the study file sets of a strategy's own parameters."""
+    training = job.study.file.training
+    given = {name: getattr(training, name) for name in SETTINGS[plan.strategy]}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def make_estimator(plan: Plan, job: Job) -> Any:
@@ -77,8 +71,7 @@ def make_estimator(plan: Plan, job: Job) -> Any:
         trainable=plan.strategy,
         maskings={plan.strategy: plan.masking},
     )
-    late = {"n_jobs": training.n_jobs, "groups": training.groups} if plan.strategy == "late" else {}
-    return advice.estimator(random_state=training.seed, task=task, **late)
+    return advice.estimator(random_state=training.seed, task=task, **settings_of(plan, job))
 
 
 class BestSingle:

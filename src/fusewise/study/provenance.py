@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from fusewise import __version__
-from fusewise.study.plan import is_trainable, plan_training
+from fusewise.study.plan import LEARNED, plan_training
 
 if TYPE_CHECKING:
     from fusewise.study.job import Job
@@ -46,7 +46,8 @@ def provenance(job: Job) -> dict[str, Any]:
         "training rows": data.train,
         "test rows": data.test,
     }
-    facts["libraries"] = {name: _version(name) for name in LIBRARIES}
+    used = (*LIBRARIES, "torch") if plan.strategy in LEARNED else LIBRARIES
+    facts["libraries"] = {name: _version(name) for name in used}
     facts["seconds"] = {name: entry["seconds"] for name, entry in stages.items()}
     heard = {name: " ".join(e["warnings"]) for name, e in stages.items() if e.get("warnings")}
     return {**facts, "warnings": heard} if heard else facts
@@ -75,14 +76,10 @@ def next_step(job: Job) -> str:
             "A requirement is not met and every alternative was tried: the data or the "
             "requirement would have to change."
         )
-    ready = next((strategy for strategy in left if is_trainable(strategy)), None)
-    step = f"A requirement is not met. The next alternative is {left[0]} fusion"
-    if left[0] != ready:
-        step += ", which cannot be trained yet"
-        if ready is None:
-            return f"{step}; nothing else is left to try."
-        step += f"; the next that can is {ready} fusion"
-    return f"{step}: run again with training.strategy={ready}. Nothing is switched without being asked."
+    return (
+        f"A requirement is not met. The next alternative is {left[0]} fusion: run again with "
+        f"training.strategy={left[0]}. Nothing is switched without being asked."
+    )
 
 
 def note_round(job: Job) -> None:

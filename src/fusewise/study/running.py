@@ -17,7 +17,7 @@ from fusewise.study.fingerprints import key_of
 from fusewise.study.folder import RunFolder
 from fusewise.study.job import Job
 from fusewise.study.model_stages import MODEL_STAGES
-from fusewise.study.plan import check_strategy, plan_training
+from fusewise.study.plan import plan_training
 from fusewise.study.provenance import next_alternatives, next_step, note_round
 from fusewise.study.stage import Stage
 
@@ -48,14 +48,15 @@ class StageEvent:
     ----------
     stage : str
         Name of the stage.
-    state : {"start", "done", "kept", "skipped", "failed", "interrupted"}
-        ``kept``: nothing that it depends on has changed since it was done.
+    state : {"start", "progress", "done", "kept", "skipped", "failed", "interrupted"}
+        ``progress``: it is under way; training tells every epoch. ``kept``: nothing that it depends
+        on has changed since it was done.
     doing : str
         What the stage does, in words.
     message : str
-        Its result in one line, or why it was skipped.
+        Its result in one line, how far it is, or why it was skipped.
     seconds : float
-        How long it took; 0 while it starts.
+        How long it took, or has taken so far; 0 while it starts.
     warnings : tuple of str
         What was left out or assumed.
     """
@@ -161,8 +162,6 @@ def run_study(
     path = default_folder(study.name) if folder is None else Path(folder)
     with RunFolder(path, study.name).open() as opened:
         job = Job(study, opened)
-        if len(wanted) > names.index("fit"):
-            check_strategy(job, study.file.training.strategy)
         executed, kept = [], []
         for stage in wanted:
             reason = stage.skipped(job)
@@ -209,6 +208,12 @@ def _do(stage: Stage, job: Job, tell: Progress, *, force: bool) -> bool:
             said, warned = entry.get("summary", ""), tuple(entry.get("warnings", ()))
             tell(StageEvent(stage.name, "kept", stage.doing, said, entry["seconds"], warned))
             return False
+        job.begin(
+            job.folder.unfinished(stage.name, key, anew=force),
+            lambda said: tell(
+                StageEvent(stage.name, "progress", stage.doing, said, time.perf_counter() - start)
+            ),
+        )
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", FusewiseWarning)
             result = stage.compute(job)
