@@ -34,7 +34,7 @@ def build(
     edges : dict of str to Tensor (p, B + 1), optional
         Bin edges of the columns; a network that is filled with saved weights gets them there.
     """
-    from fusewise.nn import MECHANISMS, MERGES, FusionNetwork
+    from fusewise.nn import MECHANISMS, MERGES, FusionNetwork, Mechanism, Merge
 
     modalities = spec["modalities"]
     encoders = {
@@ -42,6 +42,7 @@ def build(
         for name in sorted(modalities)
     }
     joining, width = spec["joining"], spec["width"]
+    fuse: Merge | Mechanism
     if joining in MERGES:
         fuse = MERGES[joining](len(encoders), width)
     else:

@@ -163,6 +163,16 @@ class _AttentionFusion(LearnedFusion):
             self._weights_of(X, rows, list(self._forward(batch, presence, rows, need_weights=True)))
             for rows in chunks(len(X))
         ]
+        if not parts:
+            return pd.DataFrame(
+                {
+                    "id": X.ids,
+                    "head": np.zeros(0, dtype=np.int64),
+                    "modality": np.zeros(0, dtype=object),
+                    "time": np.zeros(0),
+                    "weight": np.zeros(0),
+                }
+            )
         return pd.concat(parts, ignore_index=True)
 
     def _weights_of(

@@ -7,6 +7,7 @@ epoch, the best of their pooled loss, since a single fold often has too few posi
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,8 +78,16 @@ class Member:
         return f"{self.spec['joining']}-{self.number}"
 
 
+def several_processes() -> bool:
+    """Tell whether ``torchrun`` started this process together with others."""
+    return int(os.environ.get("WORLD_SIZE") or 1) > 1
+
+
 def train_members(task: Task, members: Sequence[Member], n_jobs: int | None) -> list[Trained]:
     """Train the members, `n_jobs` at a time in processes of their own."""
+    if several_processes():
+        # They train each network together, and so must all be at the same one.
+        n_jobs = 1
     tell = task.verbose if callable(task.verbose) and effective_n_jobs(n_jobs) > 1 else None
     if tell is not None:
         # What is told in another process is heard by nobody.

@@ -70,5 +70,5 @@ class UserEncoder:
 
         module = copy.deepcopy(self.module)
         if self.weights is not None:
-            load_weights(module, self.weights)
+            load_weights(module, os.fspath(self.weights))
         return module

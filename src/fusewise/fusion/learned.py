@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.base import ClassifierMixin
-from sklearn.utils.validation import check_is_fitted
 
 from fusewise.data import Deployment, MultimodalDataset, folds, inner_validation
 from fusewise.exceptions import DatasetError, UnknownModalityError, did_you_mean
@@ -23,6 +23,7 @@ from fusewise.fusion.committee import (
     contribution_table,
     history_table,
     pooled_losses,
+    several_processes,
     stopped_at,
     train_members,
 )
@@ -42,6 +43,8 @@ IntArray = npt.NDArray[np.intp]
 # Networks forget epochs of a growing masking: it reaches its rate after this share of them.
 _RAMP = 0.25
 _CHUNK = 1024
+# Steps per epoch that an automatic batch size aims at.
+_STEPS = 32
 UNSEEN = ("ignore", "refuse")
 
 
@@ -54,7 +57,7 @@ class LearnedFusion(FusionEstimator):
     n_members: int
     max_epochs: int
     patience: int
-    batch_size: int
+    batch_size: int | str
     learning_rate: float
     weight_decay: float
     width: int
@@ -84,7 +87,7 @@ class LearnedFusion(FusionEstimator):
 
     def _fit(self, X: MultimodalDataset, y: npt.NDArray[Any], weight: FloatArray) -> None:
         who = type(self).__name__
-        settings = self._settings()
+        settings = self._settings(len(X))
         masking = Masking.of(self.masking)
         joinings = self._joinings()
         if self.unseen == "refuse" and len(self.modalities_) < len(self.declared_):
@@ -140,13 +143,14 @@ class LearnedFusion(FusionEstimator):
         first = min(2, *(len(m) for m in members.values())) if len(members) > 1 else None
         asked = [m for each in members.values() for m in each[:first]]
         trained = dict(zip(map(_key, asked), train_members(task, asked, self.n_jobs), strict=True))
-        best, self.joining_scores_ = _choose(members, trained, first)
+        best, self.joining_scores_ = _choose(members, trained, first, _least_epoch(task))
         rest = [m for m in members[best] if _key(m) not in trained]
         trained |= zip(map(_key, rest), train_members(task, rest, self.n_jobs), strict=True)
         chosen = members[best]
         results = [trained[_key(m)] for m in chosen]
         self.joining_ = best
         losses = pooled_losses(chosen, results)
+        losses[: _least_epoch(task)] = np.inf
         epoch = int(losses.argmin())
         self.n_epochs_ = epoch + 1
         self.check_loss_ = float(losses[epoch])
@@ -156,10 +160,10 @@ class LearnedFusion(FusionEstimator):
         self.history_ = history_table(everyone, all_results)
         self.contributions_ = contribution_table(everyone, all_results)
 
-    def _settings(self) -> Any:
+    def _settings(self, n_samples: int) -> Any:
         from fusewise.nn import Settings
 
-        for name in ("n_members", "max_epochs", "patience", "batch_size", "width"):
+        for name in ("n_members", "max_epochs", "patience", "width"):
             self._check_number(name, whole=True)
         for name in ("learning_rate", "weight_decay", "dropout"):
             self._check_number(name, whole=False)
@@ -172,10 +176,16 @@ class LearnedFusion(FusionEstimator):
             raise DatasetError(
                 f"{type(self).__name__}: dropout must be below 1, got {self.dropout!r}."
             )
+        n_heads = self._sizes()["n_heads"]
+        if self.width % n_heads:
+            raise DatasetError(
+                f"{type(self).__name__}: width must be a multiple of {n_heads}, got {self.width!r}."
+            )
+        self._check_surroundings()
         settings = Settings(
             max_epochs=int(self.max_epochs),
             patience=int(self.patience),
-            batch_size=int(self.batch_size),
+            batch_size=self._batch_size(n_samples),
             learning_rate=float(self.learning_rate),
             weight_decay=float(self.weight_decay),
             balance=self.balance,
@@ -185,20 +195,56 @@ class LearnedFusion(FusionEstimator):
         settings.check()
         return settings
 
+    def _batch_size(self, n_samples: int) -> int:
+        """Return the samples per step; ``auto`` takes some thirty steps an epoch, within limits."""
+        if isinstance(self.batch_size, str) and self.batch_size == "auto":
+            return int(2 ** np.clip(np.round(np.log2(n_samples / _STEPS)), 4, 8))
+        self._check_number("batch_size", whole=True)
+        return int(self.batch_size)
+
     def _check_number(self, name: str, *, whole: bool) -> None:
         value = getattr(self, name)
-        kind, least = (numbers.Integral, 1) if whole else (numbers.Real, 0)
-        if isinstance(value, bool) or not isinstance(value, kind) or not value >= least:
-            what = "a whole number of at least 1" if whole else "a number of at least 0"
+        least = 1 if whole else 0
+        # numpy registers its scalars with `numbers`; that of its booleans is none.
+        fits = isinstance(value, numbers.Integral if whole else numbers.Real)
+        if isinstance(value, bool) or not fits or not least <= float(value) < np.inf:
+            what = "a whole number of at least 1" if whole else "a finite number of at least 0"
             raise DatasetError(f"{type(self).__name__}: {name} must be {what}, got {value!r}.")
+
+    def _check_surroundings(self) -> None:
+        """Check what says where and how it is trained, and not what."""
+        who = type(self).__name__
+        path, jobs = self.checkpoint, self.n_jobs
+        if path is not None and not (isinstance(path, str | os.PathLike) and os.fspath(path)):
+            raise DatasetError(f"{who}: checkpoint must be the path of a folder, got {path!r}.")
+        if path is not None and Path(path).exists() and not Path(path).is_dir():
+            raise DatasetError(f"{who}: checkpoint must be a folder, and {path} is a file.")
+        whole = isinstance(jobs, numbers.Integral) and not isinstance(jobs, bool)
+        if jobs is not None and not (whole and jobs):
+            raise DatasetError(
+                f"{who}: n_jobs must be None or a whole number other than 0, got {jobs!r}."
+            )
+        if not callable(self.verbose) and not isinstance(self.verbose, numbers.Integral):
+            raise DatasetError(
+                f"{who}: verbose must be a whole number or a function, got {self.verbose!r}."
+            )
+        if several_processes() and self.random_state is None:
+            raise DatasetError(
+                f"{who}: processes that train together need one random_state, got None."
+            )
 
     def _device(self) -> str:
         import torch
 
-        if self.device == "auto":
+        if isinstance(self.device, str) and self.device == "auto":
             return "cuda" if torch.cuda.is_available() else "cpu"
+        if not isinstance(self.device, str | torch.device):
+            raise DatasetError(
+                f"{type(self).__name__}: device must be 'auto' or the name of a device of PyTorch, "
+                f"got {self.device!r}."
+            )
         try:
-            torch.zeros(1, device=self.device)
+            torch.zeros(1, device=self.device).item()
         except (RuntimeError, AssertionError, TypeError) as error:
             raise DatasetError(
                 f"{type(self).__name__}: device {self.device!r} cannot be used here "
@@ -370,7 +416,7 @@ class LearnedClassifierMixin(FusionClassifierMixin):
 
     def predict_proba(self, X: MultimodalDataset) -> FloatArray:
         """Return class probabilities (n_samples, n_classes), in the order of ``classes_``."""
-        logits = self._outputs(X)  # type: ignore[attr-defined]
+        logits = self._outputs(X)
         odds = np.exp(logits - logits.max(axis=2, keepdims=True))
         mean = (odds / odds.sum(axis=2, keepdims=True)).mean(axis=0)
         return np.asarray(mean / mean.sum(axis=1, keepdims=True))
@@ -378,7 +424,7 @@ class LearnedClassifierMixin(FusionClassifierMixin):
     def predict(self, X: MultimodalDataset) -> npt.NDArray[Any]:
         """Return the most probable class of each sample (n_samples,)."""
         best = self.predict_proba(X).argmax(axis=1)
-        return np.asarray(self.classes_[best])  # type: ignore[attr-defined]
+        return np.asarray(self.classes_[best])
 
 
 class LearnedRegressorMixin(FusionRegressorMixin):
@@ -386,8 +432,8 @@ class LearnedRegressorMixin(FusionRegressorMixin):
 
     def predict(self, X: MultimodalDataset) -> FloatArray:
         """Return the expected amount of each sample (n_samples,)."""
-        scaled = self._outputs(X)[:, :, 0].mean(axis=0)  # type: ignore[attr-defined]
-        return np.asarray(scaled * self.spread_ + self.center_)  # type: ignore[attr-defined]
+        scaled = self._outputs(X)[:, :, 0].mean(axis=0)
+        return np.asarray(scaled * self.spread_ + self.center_)
 
 
 def _with(settings: Any, **changes: Any) -> Any:
@@ -400,14 +446,21 @@ def _key(member: Member) -> tuple[str, int]:
     return member.spec["joining"], member.number
 
 
+def _least_epoch(task: Task) -> int:
+    """Return the first epoch, from 0, that may be kept: a curriculum has reached its rate."""
+    grows = task.draw is not None and task.draw.masking.schedule == "curriculum"
+    return min(task.draw.ramp, task.settings.max_epochs) - 1 if task.draw and grows else 0
+
+
 def _choose(
-    members: Mapping[str, list[Member]], trained: Mapping[Any, Any], first: int | None
+    members: Mapping[str, list[Member]], trained: Mapping[Any, Any], first: int | None, least: int
 ) -> tuple[str, pd.DataFrame]:
     """Return the joining with the smallest loss on the same held-out rows, and all losses."""
     rows = []
     for joining, each in members.items():
         some = each[:first]
         losses = pooled_losses(some, [trained[_key(m)] for m in some])
+        losses[:least] = np.inf
         rows.append(
             {
                 "joining": joining,
@@ -418,7 +471,7 @@ def _choose(
             }
         )
     table = pd.DataFrame(rows)
-    return str(table.loc[table["check_loss"].idxmin(), "joining"]), table
+    return str(table["joining"].iloc[int(table["check_loss"].argmin())]), table
 
 
 def _threads(n_jobs: int | None) -> int:
@@ -430,5 +483,6 @@ def _threads(n_jobs: int | None) -> int:
 
 
 def chunks(n: int) -> Iterator[IntArray]:
+    """Yield the positions of `n` samples, a manageable number at a time."""
     for start in range(0, n, _CHUNK):
         yield np.arange(start, min(n, start + _CHUNK))

@@ -125,7 +125,7 @@ class TensorEncoder:
             return table
         events = X.events(self.name) if len(positions) else _no_events()
         now = _now(X, events, reference)
-        return _event_rows(table, self.tokens_.transform(events, now, positions))
+        return _event_rows(table, self.tokens_.tokens(events, now, positions))
 
 
 def fit_tensor_encoders(

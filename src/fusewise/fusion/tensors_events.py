@@ -98,7 +98,7 @@ class EventTokens:
         """Number of values of a token."""
         return 2 * len(self.variables_) if self.joint_ else 2 if self.windowed_ else 1
 
-    def transform(self, events: pd.DataFrame, now: FloatArray, positions: IntArray) -> EventArrays:
+    def tokens(self, events: pd.DataFrame, now: FloatArray, positions: IntArray) -> EventArrays:
         """Return the tokens of the samples at `positions` (k,), which ascend."""
         rank_of = {name: rank for rank, name in enumerate(self.variables_)}
         names = events["variable"].cat.categories.astype(str)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -59,7 +59,7 @@ class Loop:
                 **{k: v for k, v in asdict(settings).items() if k != "device"},
                 "seed": seed,
                 "loss": loss,
-                "masking": draw is not None,
+                "masking": digest(draw) if is_dataclass(draw) else draw is not None,
                 "data": digest(batch, presence, target, weight, fit, check),
                 "network": digest(network.state_dict()),
             }

@@ -75,7 +75,7 @@ def train(
         Called with the record of each epoch, after the checkpoint; by the first process only.
     checkpoint : path, optional
         Written after each epoch. A training that finds its own checkpoint goes on from there, to
-        the same bits as one that was never interrupted; ``draw`` is not compared.
+        the same bits as one that was never interrupted. A ``draw`` is compared where it is a dataclass.
 
     Raises
     ------

@@ -34,6 +34,7 @@ def law_09_work_follows_presence(trial: Trial) -> None:
         [straight.changed(_scrambled(straight, m), m) for m in test.modalities]
     )
     X, n = other.build(), len(test)
+    outputs(law, model, test)  # parts that are built when they are first used are watched too
     calls, *others = [
         _work(law, model, X[k * n : (k + 1) * n]) for k in range(test.n_modalities + 1)
     ]
