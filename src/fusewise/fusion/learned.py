@@ -20,6 +20,7 @@ from fusewise.fusion.committee import (
     Draw,
     Member,
     Task,
+    best_of,
     contribution_table,
     history_table,
     pooled_losses,
@@ -126,12 +127,11 @@ class LearnedFusion(FusionEstimator):
         held = self._held_out(X, y, seeds[0])
         shown = self._checked_presence(presence, plan, seeds[1])
         counts = self._check_weights(X, presence, weight)
+        children = seeds[2].spawn(len(held))
         members = {
             joining: [
                 self._member(number, joining, rows, shown, counts, child)
-                for number, (rows, child) in enumerate(
-                    zip(held, seeds[2].spawn(len(held)), strict=True)
-                )
+                for number, (rows, child) in enumerate(zip(held, children, strict=True))
             ]
             for joining in joinings
         }
@@ -151,9 +151,8 @@ class LearnedFusion(FusionEstimator):
         self.joining_ = best
         losses = pooled_losses(chosen, results)
         losses[: _least_epoch(task)] = np.inf
-        epoch = int(losses.argmin())
+        epoch, self.readout_, self.check_loss_ = best_of(losses)
         self.n_epochs_ = epoch + 1
-        self.check_loss_ = float(losses[epoch])
         self.networks_ = stopped_at(results, epoch, [m.spec for m in chosen], task.given)
         everyone = [m for each in members.values() for m in each if _key(m) in trained]
         all_results = [trained[_key(m)] for m in everyone]
@@ -264,9 +263,9 @@ class LearnedFusion(FusionEstimator):
         if self._n_classes:
             return y.astype(np.int64)
         self.center_ = float(np.average(y, weights=weight))
-        spread = float(np.sqrt(np.average((y - self.center_) ** 2, weights=weight)))
-        self.spread_ = spread if spread > 0 else 1.0
-        return np.asarray((y - self.center_) / self.spread_, dtype=np.float32)
+        # 0 for a constant target, which is then predicted whatever the networks say.
+        self.spread_ = float(np.sqrt(np.average((y - self.center_) ** 2, weights=weight)))
+        return np.asarray((y - self.center_) / (self.spread_ or 1.0), dtype=np.float32)
 
     def _held_out(
         self, X: MultimodalDataset, y: npt.NDArray[Any], seed: np.random.SeedSequence
@@ -370,16 +369,22 @@ class LearnedFusion(FusionEstimator):
                 )
 
     def _outputs(self, X: MultimodalDataset) -> FloatArray:
-        """Return logits or scaled amounts (n_members, n_samples, n_outputs)."""
+        """Return log-probabilities or scaled amounts (n_members, n_samples, n_outputs)."""
         presence = self._answer(X)
         batch = self._batch(X)
         parts = [
-            [network.main.cpu().numpy() for network in self._forward(batch, presence, rows)]
+            [self._read(output).cpu().numpy() for output in self._forward(batch, presence, rows)]
             for rows in chunks(len(X))
         ]
         if not parts:
             return np.zeros((len(self.networks_), 0, max(1, self._n_classes)))
         return np.concatenate([np.stack(part) for part in parts], axis=1)
+
+    def _read(self, output: Any) -> Any:
+        from fusewise.nn import readouts
+
+        loss = "cross_entropy" if self._n_classes else "squared_error"
+        return readouts(loss, output)[self.readout_]
 
     def _forward(
         self,
@@ -459,15 +464,16 @@ def _choose(
     rows = []
     for joining, each in members.items():
         some = each[:first]
-        losses = pooled_losses(some, [trained[_key(m)] for m in some])
+        epoch, readout, loss = best_of(pooled_losses(some, [trained[_key(m)] for m in some]))
         losses[:least] = np.inf
         rows.append(
             {
                 "joining": joining,
                 "members": len(some),
                 "n": int(sum(len(m.check.rows) for m in some)),
-                "check_loss": float(losses.min()),
-                "epoch": int(losses.argmin()) + 1,
+                "check_loss": loss,
+                "epoch": epoch + 1,
+                "readout": readout,
             }
         )
     table = pd.DataFrame(rows)
