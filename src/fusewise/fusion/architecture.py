@@ -97,6 +97,7 @@ def _encoder(
         sizes["n_columns"],
         sizes["n_levels"],
         width,
+        embedding=sizes.get("embedding", "piecewise"),
         edges=edges,
         n_bins=spec["n_bins"],
         dropout=dropout,

@@ -169,18 +169,29 @@ class _Log:
         )
 
 
-def pooled_losses(members: Sequence[Member], trained: Sequence[Trained]) -> FloatArray:
-    """Return the loss (n_epochs,) on the rows outside the members' own, pooled by weight.
+def pooled_losses(members: Sequence[Member], trained: Sequence[Trained]) -> pd.DataFrame:
+    """Return the loss on the rows outside the members' own, pooled by weight.
 
-    A member that stopped early counts with its last loss from there on.
+    One row per epoch, one column per readout. A member that stopped early counts with its last
+    loss from there on.
     """
     longest = max(len(t.history) for t in trained)
-    total = np.zeros(longest)
-    for member, result in zip(members, trained, strict=True):
-        losses = [record["check_loss"] for record in result.history]
-        filled = np.array(losses + losses[-1:] * (longest - len(losses)))
-        total += filled * member.check.weight.sum()
-    return np.asarray(total / sum(m.check.weight.sum() for m in members))
+    weights = np.array([m.check.weight.sum() for m in members])
+    names = trained[0].history[0]["readouts"]
+    curves = {}
+    for name in names:
+        each = [[record["readouts"][name] for record in t.history] for t in trained]
+        filled = np.array([c + c[-1:] * (longest - len(c)) for c in each])
+        curves[name] = weights @ filled / weights.sum()
+    return pd.DataFrame(curves)
+
+
+def best_of(losses: pd.DataFrame, least: int = 0) -> tuple[int, str, float]:
+    """Return the epoch (from 0, at least `least`) and readout with the smallest loss, and that."""
+    allowed = losses.to_numpy().copy()
+    allowed[:least] = np.inf
+    epoch, column = np.unravel_index(int(allowed.argmin()), allowed.shape)
+    return int(epoch), str(losses.columns[column]), float(losses.iloc[epoch, column])
 
 
 def stopped_at(

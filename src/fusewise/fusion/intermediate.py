@@ -46,7 +46,8 @@ class _IntermediateFusion(LearnedFusion):
         Networks. A single one is stopped by the rows flagged as validation, or 15 % of them all.
     max_epochs, patience : int
         Epochs at most, and without improvement.
-    batch_size : int
+    batch_size : "auto" or int
+        Samples per step; ``auto`` takes from 16 to 256, for some thirty steps an epoch.
     learning_rate, weight_decay : float
         Of AdamW.
     width : int
@@ -109,7 +110,7 @@ class _IntermediateFusion(LearnedFusion):
         n_members: int = 5,
         max_epochs: int = 40,
         patience: int = 6,
-        batch_size: int = 256,
+        batch_size: int | str = "auto",
         learning_rate: float = 1e-3,
         weight_decay: float = 1e-2,
         width: int = 32,

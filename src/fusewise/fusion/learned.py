@@ -150,8 +150,7 @@ class LearnedFusion(FusionEstimator):
         results = [trained[_key(m)] for m in chosen]
         self.joining_ = best
         losses = pooled_losses(chosen, results)
-        losses[: _least_epoch(task)] = np.inf
-        epoch, self.readout_, self.check_loss_ = best_of(losses)
+        epoch, self.readout_, self.check_loss_ = best_of(losses, _least_epoch(task))
         self.n_epochs_ = epoch + 1
         self.networks_ = stopped_at(results, epoch, [m.spec for m in chosen], task.given)
         everyone = [m for each in members.values() for m in each if _key(m) in trained]
@@ -464,8 +463,8 @@ def _choose(
     rows = []
     for joining, each in members.items():
         some = each[:first]
-        epoch, readout, loss = best_of(pooled_losses(some, [trained[_key(m)] for m in some]))
-        losses[:least] = np.inf
+        losses = pooled_losses(some, [trained[_key(m)] for m in some])
+        epoch, readout, loss = best_of(losses, least)
         rows.append(
             {
                 "joining": joining,

@@ -61,8 +61,8 @@ class TensorEncoder:
         name: str,
         kind: str,
         *,
-        max_tokens: int = 64,
-        n_windows: int = 16,
+        max_tokens: int = 32,
+        n_windows: int = 12,
         n_bins: int = 8,
     ) -> None:
         self.name = name

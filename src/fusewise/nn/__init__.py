@@ -8,7 +8,7 @@ from fusewise.nn.distributed import Processes, join_processes
 from fusewise.nn.embeddings import PiecewiseLinear, normal_edges
 from fusewise.nn.events import EventEncoder
 from fusewise.nn.given import GivenEncoder, load_weights
-from fusewise.nn.losses import sample_losses
+from fusewise.nn.losses import READOUTS, readouts, sample_losses
 from fusewise.nn.mechanisms import (
     MECHANISMS,
     AttentionWeights,
@@ -26,6 +26,7 @@ from fusewise.nn.train import train
 __all__ = [
     "MECHANISMS",
     "MERGES",
+    "READOUTS",
     "AttentionWeights",
     "Batch",
     "Check",
@@ -62,6 +63,7 @@ __all__ = [
     "length_buckets",
     "load_weights",
     "normal_edges",
+    "readouts",
     "sample_losses",
     "train",
 ]

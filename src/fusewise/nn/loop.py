@@ -152,6 +152,7 @@ class Loop:
             "epoch": epoch,
             "train_loss": trained[-1],
             "check_loss": math.nan,
+            "readouts": {},
             "learning_rate": rate,
             "auxiliary_loss": dict(zip(self.names, trained[:-1], strict=True)),
             "contribution": dict.fromkeys(self.names, math.nan),

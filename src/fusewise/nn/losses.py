@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +29,32 @@ def sample_losses(loss: str, output: Tensor, target: Tensor) -> Tensor:
     if loss == "cross_entropy":
         return functional.cross_entropy(output, target, reduction="none")
     return (output[:, 0] - target).square()
+
+
+READOUTS = ("joint", "both", "heads")
+"""What a prediction can be read from: the fused head, the modalities' own heads, or both."""
+
+
+def readouts(loss: str, output: Any) -> dict[str, Tensor]:
+    """Return what each readout of a network's output says (n, K): log-probabilities or numbers.
+
+    ``heads`` is the vote of the modalities' own heads: the mean of their logits (or numbers) over
+    the modalities that a sample has. ``both`` is the mean of its probabilities (or numbers) with
+    those of the fused head. Where few samples teach many columns the heads overfit less.
+    """
+    joint = output.main
+    if not output.auxiliary:
+        return {"joint": joint.log_softmax(dim=-1) if loss == "cross_entropy" else joint}
+    total, count = torch.zeros_like(joint), joint.new_zeros(len(joint), 1)
+    for sample, logits in output.auxiliary.values():
+        total = total.index_add(0, sample, logits.to(joint.dtype))
+        count = count.index_add(0, sample, torch.ones_like(logits[:, :1], dtype=joint.dtype))
+    heads = total / count.clamp(min=1)
+    if loss != "cross_entropy":
+        return {"joint": joint, "both": (joint + heads) / 2, "heads": heads}
+    joint, heads = joint.log_softmax(dim=-1), heads.log_softmax(dim=-1)
+    both = torch.logaddexp(joint, heads) - math.log(2)
+    return {"joint": joint, "both": both, "heads": heads}
 
 
 class Objective(nn.Module):

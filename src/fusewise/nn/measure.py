@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from fusewise.nn.balance import contributions
 from fusewise.nn.batch import Rows
 from fusewise.nn.distributed import Processes
-from fusewise.nn.losses import sample_losses
+from fusewise.nn.losses import READOUTS, readouts, sample_losses
 from fusewise.nn.settings import Check, FloatArray, Settings
 
 
@@ -68,9 +68,18 @@ class Measure:
         if self.check is None or not self.checked:
             return {}
         names = list(self.batch)
-        main, own, has = self._losses(self.check)
+        read, own, has = self._losses(self.check)
         weight = self.check.weight
-        record: dict[str, Any] = {"check_loss": float(np.average(main, weights=weight))}
+        losses = {
+            name: float(np.average(loss, weights=weight))
+            for name, loss in zip(READOUTS, read, strict=True)
+            if not np.isnan(loss).any()
+        }
+        # Training goes on as long as one way of reading the network gets better.
+        record: dict[str, Any] = {
+            "check_loss": min(losses.values(), default=float("nan")),
+            "readouts": losses,
+        }
         if self.settings.auxiliary_weight:
             counted = weight[:, None] * has
             with np.errstate(invalid="ignore"):
@@ -78,20 +87,21 @@ class Measure:
             record["auxiliary_loss"] = dict(zip(names, means.tolist(), strict=True))
         if self.settings.contribution_rows:
             record["contribution"] = contributions(
-                lambda check: self._losses(check)[0], self.check, main, names,
+                lambda check: self._losses(check)[0][0], self.check, read[0], names,
                 max_rows=self.settings.contribution_rows, rng=rng,
             )  # fmt: skip
         return record
 
     def _losses(self, check: Check) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return main losses (c,), those of the heads (c, M), and where these exist (c, M)."""
+        """Return losses by readout (3, c), of the heads (c, M), and where these exist (c, M)."""
         names = list(self.batch)
         c, device = len(check.rows), self.target.device
         rows = torch.from_numpy(check.rows).to(device)
         presence = torch.from_numpy(check.presence).to(device)
         # Apple's GPUs have no doubles.
         dtype = torch.float32 if device.type == "mps" else torch.float64
-        found = torch.zeros(2 * len(names) + 1, c, device=device, dtype=dtype)
+        first = len(READOUTS)
+        found = torch.zeros(2 * len(names) + first, c, device=device, dtype=dtype)
         self.network.eval()
         parts = torch.arange(c, device=device).split(2 * self.settings.batch_size)
         with torch.no_grad():
@@ -101,12 +111,19 @@ class Measure:
                     name: self.batch[name].take(chosen, seen[:, m]) for m, name in enumerate(names)
                 }
                 output, target = self.network(batch, seen), self.target[chosen]
-                found[0, part] = sample_losses(self.loss, output.main, target).to(dtype)
+                read = readouts(self.loss, output)
+                for row, readout in enumerate(READOUTS):
+                    said = read.get(readout)
+                    found[row, part] = (
+                        torch.nan
+                        if said is None
+                        else sample_losses(self.loss, said, target).to(dtype)
+                    )
                 for name, (sample, prediction) in output.auxiliary.items():
                     m = names.index(name)
                     own = sample_losses(self.loss, prediction, target[sample])
-                    found[1 + m, part[sample]] = own.to(dtype)
-                    found[1 + len(names) + m, part[sample]] = 1.0
-        main, *rest = self.processes.total(found).cpu().double().numpy()
-        heads = np.stack(rest, axis=1)
-        return main, heads[:, : len(names)], heads[:, len(names) :]
+                    found[first + m, part[sample]] = own.to(dtype)
+                    found[first + len(names) + m, part[sample]] = 1.0
+        totals = self.processes.total(found).cpu().double().numpy()
+        heads = totals[first:].T
+        return totals[:first], heads[:, : len(names)], heads[:, len(names) :]

@@ -21,6 +21,7 @@ from fusewise.nn.attention import QueryPool, TransformerLayer
 from fusewise.nn.batch import Tokens
 from fusewise.nn.embeddings import TimeEncoding
 from fusewise.nn.gather import Group, gather, scattered
+from fusewise.nn.weighed import WeighedSum
 
 __all__ = ["MECHANISMS", "AttentionWeights", "CrossModal", "Hierarchical", "Mechanism", "Temporal"]
 
@@ -84,7 +85,7 @@ class Mechanism(nn.Module):
         self.layers = nn.ModuleList(
             TransformerLayer(width, n_heads, dropout) for _ in range(n_layers)
         )
-        self.read = QueryPool(width, n_heads, n_queries, dropout, learned=True)
+        self.read: nn.Module = QueryPool(width, n_heads, n_queries, dropout, learned=True)
         self._build(n_queries, dropout)
 
     def forward(
@@ -166,30 +167,51 @@ class Temporal(Mechanism):
 
 
 class Hierarchical(Mechanism):
-    """Queries pool within each modality; then one token per modality looks at the others.
+    """One token per modality; they look at each other and are weighed against each other.
 
-    Attention among the tokens of one modality is the encoder's part. The cost across modalities
-    does not depend on the number of events.
+    Attention among the tokens of one modality is the encoder's part; where it gives several, the
+    first one (the summary) and what a query pools of them become one. The result is the sum over
+    modalities of a projection of each one's own, weighed by attention relative to equal weights.
+    At the start all weights are equal and the layers change nothing: what is learned first is what
+    a merge of embeddings would learn. The cost does not depend on the number of events.
     """
 
     def _build(self, n_queries: int, dropout: float) -> None:
-        self.pools = self._pools(n_queries, dropout)
+        self.pools = self._pools(1, dropout)
+        self.read = WeighedSum(len(self.names), self.width, self.n_heads, dropout)
+        self.out_width = self.read.out_width
+        for layer in self.layers:
+            layer.start_as_identity()
 
     def _fuse(
         self, tokens: Mapping[str, Tokens], n: int, need_weights: bool
     ) -> tuple[Tensor, Tensor | None]:
-        pooled, within = _pooled(self.pools, tokens, self.names)
-        groups = gather(pooled, self.names, n, marks=self.marks).groups()
-        parts, shares = [], []
-        for group in groups:
-            fused, share = self._read(self._look(group.values, group.valid), group.valid)
-            parts.append(fused)
-            if need_weights:
-                shares.append(_widened(share, group, pooled))
-        out = scattered(groups, parts)
+        x = self.marks.new_zeros(len(self.names), n, self.width)
+        valid = torch.zeros(len(self.names), n, dtype=torch.bool, device=x.device)
+        within: dict[str, Tensor] = {}
+        slots = []
+        for m, (name, pool) in enumerate(zip(self.names, self.pools, strict=True)):
+            if name not in tokens:
+                continue
+            own = tokens[name]
+            token = own.values[:, 0]
+            if own.valid.shape[1] > 1:
+                pooled, weights = pool(own.values, own.valid, need_weights=True)
+                token, within[name] = token + pooled, weights.mean(dim=2)
+            else:
+                within[name] = token.new_ones(len(token), self.n_heads, 1)
+            slots.append((m, own.sample, token + self.marks[m]))
+            valid[m, own.sample] = True
+        if slots:
+            where = torch.cat([m * n + sample for m, sample, _ in slots])
+            x = x.view(-1, self.width).index_copy(0, where, torch.cat([t for *_, t in slots]))
+        x, valid = x.view(len(self.names), n, self.width).transpose(0, 1), valid.T
+        fused, share = self.read(self._look(x, valid), valid)
         if not need_weights:
-            return out, None
-        return out, _dealt(scattered(groups, shares), within, tokens, self.names)
+            return fused, None
+        here = [m for m, name in enumerate(self.names) if name in tokens]
+        share = torch.cat([share[:, :, here], share[:, :, -1:]], dim=2)
+        return fused, _dealt(share, within, tokens, self.names)
 
 
 class CrossModal(Mechanism):

@@ -15,6 +15,7 @@ from fusewise.nn.attention import QueryPool
 from fusewise.nn.batch import Batch, Rows, Tokens
 from fusewise.nn.events import EventEncoder
 from fusewise.nn.given import GivenEncoder
+from fusewise.nn.heads import ModalityHead, columns_of
 from fusewise.nn.mechanisms import AttentionWeights, Mechanism
 from fusewise.nn.merge import Merge
 from fusewise.nn.table import TableEncoder, WideTableEncoder
@@ -96,7 +97,9 @@ class FusionNetwork(nn.Module):
             for encoder in self.encoder_list
         )
         self.heads = nn.ModuleList(
-            nn.Linear(self.width, n_outputs) for _ in self.names if auxiliary
+            ModalityHead(self.width, columns_of(encoder), n_outputs)
+            for encoder in self.encoder_list
+            if auxiliary
         )
         hidden = 2 * self.width if hidden is None else hidden
         self.decode = nn.Sequential(
@@ -122,11 +125,12 @@ class FusionNetwork(nn.Module):
         need_weights : bool
             Also return the attention weights, if the fusion has any.
         """
-        tokens = {
-            name: encoder(rows)
-            for m, (name, encoder) in enumerate(self.encoders.items())
+        present = {
+            name: rows
+            for m, name in enumerate(self.names)
             if (rows := self._rows(batch.get(name), presence[:, m])) is not None
         }
+        tokens = {name: self.encoders[name](rows) for name, rows in present.items()}
         embeddings = self._embeddings(tokens)
         weights = None
         if isinstance(self.fuse, Merge):
@@ -134,7 +138,7 @@ class FusionNetwork(nn.Module):
         else:
             fused, weights = self.fuse(tokens, presence, need_weights=need_weights)
         auxiliary = {
-            name: (tokens[name].sample, head(embeddings[name]))
+            name: (tokens[name].sample, head(embeddings[name], present[name]))
             for name, head in zip(self.names, self.heads, strict=False)
             if name in tokens
         }

@@ -150,7 +150,8 @@ class Trained:
         change (frozen parameters, constants) is one array, shared by all.
     history : list of dict
         One record per epoch: ``epoch`` (from 0), ``train_loss``, ``check_loss`` (NaN without a
-        check), ``learning_rate``, ``seconds``; by modality ``auxiliary_loss``, ``contribution``
+        check; the smallest of ``readouts``, see :func:`~fusewise.nn.readouts`),
+        ``learning_rate``, ``seconds``; by modality ``auxiliary_loss``, ``contribution``
         (NaN where it cannot be measured) and ``pace`` (1, or less where it was slowed).
     stopped : str
         ``patience`` or ``max_epochs``.
