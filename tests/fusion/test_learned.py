@@ -216,11 +216,14 @@ def test_a_curriculum_reaches_its_rate_before_anything_is_kept(ds, monkeypatch):
     """Neither the stop nor the epoch that is kept comes before the whole masking."""
     from fusewise.fusion import learned
 
-    worse = np.linspace(0.5, 0.9, 40)
     pooled = learned.pooled_losses
-    monkeypatch.setattr(
-        learned, "pooled_losses", lambda m, t: worse[: len(pooled(m, t))].copy()
-    )  # the first epoch would be best
+
+    def worse(members, trained):
+        """Each epoch is worse than the one before, so that the first would be best."""
+        losses = pooled(members, trained)
+        return losses.assign(**dict.fromkeys(losses, np.linspace(0.5, 0.9, len(losses))))
+
+    monkeypatch.setattr(learned, "pooled_losses", worse)
     settings = SMALL | {"max_epochs": 12, "patience": 1}
     grown = IntermediateFusionClassifier(masking="curriculum", **settings).fit(ds)
     assert grown.n_epochs_ == 3

@@ -188,10 +188,10 @@ def pooled_losses(members: Sequence[Member], trained: Sequence[Trained]) -> pd.D
 
 def best_of(losses: pd.DataFrame, least: int = 0) -> tuple[int, str, float]:
     """Return the epoch (from 0, at least `least`) and readout with the smallest loss, and that."""
-    allowed = losses.to_numpy().copy()
+    allowed = losses.to_numpy(dtype=float).copy()
     allowed[:least] = np.inf
-    epoch, column = np.unravel_index(int(allowed.argmin()), allowed.shape)
-    return int(epoch), str(losses.columns[column]), float(losses.iloc[epoch, column])
+    epoch, column = divmod(int(allowed.argmin()), allowed.shape[1])
+    return epoch, str(losses.columns[column]), float(allowed[epoch, column])
 
 
 def stopped_at(
