@@ -181,6 +181,7 @@ class Hierarchical(Mechanism):
         self.read = WeighedSum(len(self.names), self.width, self.n_heads, dropout)
         self.out_width = self.read.out_width
         for layer in self.layers:
+            assert isinstance(layer, TransformerLayer)
             layer.start_as_identity()
 
     def _fuse(
