@@ -6,6 +6,8 @@ T = tokens, f = values per event, d = width.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
@@ -20,13 +22,20 @@ from fusewise.nn.table import TableEncoder
 TOKENS = ("events", "summary")
 
 
+# Gaps are told apart down to about a thousandth of the span.
+_SOON = 1000.0
+
+
 class EventEncoder(nn.Module):
     """Attention among the events of a sample, and one summary token that is always there.
 
     An event enters as its variable, its values as that variable reads them, the flags of missing
     values, and its continuous time. The summary token comes first, at time 0. It is made of the
     rows' summary statistics, or learned where there are none, and attends like the events, so a
-    row without events still has a token. Nothing depends on the order of the events.
+    row without events still has a token.
+
+    Events come sorted by time. Each is also shown the one before it and the gap between them, so
+    that what lies in their order need not be pieced together from absolute times.
 
     Rows of similar length are computed together; attention over padding would cost more.
 
@@ -181,13 +190,24 @@ class _EventEmbedding(nn.Module):
         self.variable = nn.Embedding(n_variables, 3 * width)
         nn.init.normal_(self.variable.weight, std=0.3)
         self.leave = nn.Sequential(nn.GELU(), nn.Dropout(dropout), nn.Linear(width, width))
+        self.meet = nn.Linear(2 * width + 2, width)
+        self.follow = nn.Sequential(nn.GELU(), nn.Linear(width, width))
 
     def forward(self, values: Tensor, missing: Tensor, variable: Tensor, time: Tensor) -> Tensor:
         """Return (j, T, d)."""
         numbers = self.number(values, missing)
         x = self.enter(torch.cat([numbers, missing.to(values.dtype), self.clock(time)], dim=-1))
         scale, shift, own = self.variable(variable).chunk(3, dim=-1)
-        return self.leave(x * (1 + scale) + shift) + own
+        x = self.leave(x * (1 + scale) + shift) + own
+        return x + self._after(x, time)
+
+    def _after(self, x: Tensor, time: Tensor) -> Tensor:
+        """What it means that an event follows the one before it, and how soon (j, T, d)."""
+        before = pad(x, (0, 0, 1, 0))[:, :-1]
+        gap = pad(time[:, :-1] - time[:, 1:], (1, 0))
+        soon = (_SOON * gap.abs()).log1p() / math.log1p(_SOON)
+        near = torch.cat([x, before, gap[..., None], soon[..., None]], dim=-1)
+        return self.follow(self.meet(near))
 
 
 def _lengthened(part: Tensor, longest: int) -> Tensor:
