@@ -366,16 +366,16 @@ def test_training_without_an_event_knows_no_column():
 
 
 def test_a_very_long_list_keeps_its_latest_events():
-    """Beyond four times the usual length the past is cut off."""
+    """Beyond eight times the usual length the past is cut off."""
     encoder = TensorEncoder("m", "events", max_tokens=5).fit(stream(some_events(9, 2), 9))
     long = pd.DataFrame(
         {"id": 0, "time": np.arange(50.0), "variable": "hr", "value": np.arange(50.0)}
     )
     short = pd.DataFrame({"id": [1], "time": [3.0], "variable": ["hr"], "value": [1.0]})
     rows = encoder.transform(stream(pd.concat([long, short]), 2))
-    assert rows.lengths.tolist() == [20, 1]
-    assert bool((rows.time[1:20] < rows.time[:19]).all())
-    np.testing.assert_allclose(rows.time[19] * encoder.tokens_.clock_, 51.0, rtol=1e-6)
+    assert rows.lengths.tolist() == [40, 1]
+    assert bool((rows.time[1:40] < rows.time[:39]).all())
+    np.testing.assert_allclose(rows.time[39] * encoder.tokens_.clock_, 51.0, rtol=1e-6)
 
 
 def test_each_sample_is_told_from_its_own_prediction_time():

@@ -71,7 +71,7 @@ class _AttentionFusion(LearnedFusion):
 
     Attributes
     ----------
-    modalities_, networks_, n_epochs_, check_loss_, history_, contributions_
+    modalities_, networks_, readout_, n_epochs_, check_loss_, history_, contributions_
         As of :class:`IntermediateFusionClassifier`.
     joining_ : str
         The mechanism.
@@ -91,9 +91,9 @@ class _AttentionFusion(LearnedFusion):
         deployment: Any = None,
         n_members: int = 5,
         max_epochs: int = 40,
-        patience: int = 6,
+        patience: int = 5,
         batch_size: int | str = "auto",
-        learning_rate: float = 1e-3,
+        learning_rate: float = 2e-3,
         weight_decay: float = 1e-2,
         width: int = 32,
         dropout: float = 0.3,
@@ -151,7 +151,9 @@ class _AttentionFusion(LearnedFusion):
         DataFrame
             ``id, head, modality, time, weight``, the mean over the networks; the weights of a
             sample and head sum to 1. ``modality`` is ``(learned)`` for the learned token; ``time``
-            is the age of a token in the unit of the event times, NaN for what has no time.
+            is the age of a token in the unit of the event times, NaN for a table. With the
+            mechanism ``hierarchical`` a modality is one token, of age 0; ``temporal`` and
+            ``cross`` weigh single events.
 
         Raises
         ------

@@ -189,7 +189,7 @@ def pooled_losses(members: Sequence[Member], trained: Sequence[Trained]) -> pd.D
 def best_of(losses: pd.DataFrame, least: int = 0) -> tuple[int, str, float]:
     """Return the epoch (from 0, at least `least`) and readout with the smallest loss, and that."""
     allowed = losses.to_numpy(dtype=float).copy()
-    allowed[:least] = np.inf
+    allowed[:least] = np.inf  # a growing masking has not reached its rate before
     epoch, column = divmod(int(allowed.argmin()), allowed.shape[1])
     return epoch, str(losses.columns[column]), float(allowed[epoch, column])
 

@@ -77,7 +77,10 @@ class _IntermediateFusion(LearnedFusion):
     joining_ : str
         The merge.
     joining_scores_ : DataFrame
-        ``joining, members, n, check_loss, epoch``: what it was chosen by.
+        ``joining, members, n, check_loss, epoch, readout``: what it was chosen by.
+    readout_ : {"joint", "both", "heads"}
+        What predictions are read from: the fused head, the vote of the modalities' own heads (the
+        mean of their logits), or the mean of both; the best one outside the members' rows.
     n_epochs_ : int
         The epoch, from 1, at which the members stopped.
     check_loss_ : float
@@ -109,9 +112,9 @@ class _IntermediateFusion(LearnedFusion):
         deployment: Any = None,
         n_members: int = 5,
         max_epochs: int = 40,
-        patience: int = 6,
+        patience: int = 5,
         batch_size: int | str = "auto",
-        learning_rate: float = 1e-3,
+        learning_rate: float = 2e-3,
         weight_decay: float = 1e-2,
         width: int = 32,
         dropout: float = 0.3,

@@ -14,7 +14,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
 
 # A sample with far more events than is usual keeps the latest of them.
-_MOST = 4
+_MOST = 8
 # In spans: ages beyond say no more than "long ago".
 _FARTHEST = 4.0
 # Windows that hold every variable, met or not, grow with their number.
