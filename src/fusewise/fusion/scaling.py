@@ -38,7 +38,7 @@ class NormalScaling:
     Examples
     --------
     >>> skewed = np.exp(np.random.default_rng(0).normal(size=2_000))
-    >>> scaled = NormalScaling().fit([skewed]).transform(skewed[:, None])
+    >>> scaled = NormalScaling().fit([skewed]).column(0, skewed)
     >>> bool(abs(scaled.mean()) < 0.01), bool(abs(scaled.std() - 1) < 0.01)
     (True, True)
     """
@@ -71,13 +71,6 @@ class NormalScaling:
             deviation = mapped.std()
             self.deviation_[j] = deviation if deviation > 1e-9 else 1.0
         return self
-
-    def transform(self, values: FloatArray) -> FloatArray:
-        """Return the scaled values (n_rows, n_columns); what is not finite becomes NaN."""
-        scaled = np.empty(values.shape)
-        for j in range(values.shape[1]):
-            scaled[:, j] = self.column(j, values[:, j])
-        return scaled
 
     def column(self, j: int, values: FloatArray) -> FloatArray:
         """Return scaled values (n_rows,) of column `j`; what is not finite becomes NaN."""

@@ -51,14 +51,14 @@ class TableTensors:
 
     def fit(self, frame: pd.DataFrame) -> Self:
         self.features_ = FeatureEncoder(self.name, self.kind).fit(frame)
-        values = _numbers(frame, self.features_.numbers_)
         columns, self.numbers_ = [], []
-        for name, column in zip(self.features_.numbers_, values.T, strict=True):
-            filled = column[~np.isnan(column)]
+        for name in self.features_.numbers_:
+            column = frame[name].to_numpy(dtype=float)
+            filled = column[np.isfinite(column)]
             if varies(filled) or 0 < len(filled) < len(column):
                 self.numbers_.append(name)
                 columns.append(filled)
-        self.misses_ = np.array([len(c) < len(values) for c in columns], dtype=bool)
+        self.misses_ = np.array([len(c) < len(frame) for c in columns], dtype=bool)
         self.scaling_ = NormalScaling().fit(columns)
         self.edges_ = np.zeros((len(columns), self.n_bins + 1))
         for j, column in enumerate(columns):
@@ -87,14 +87,18 @@ class TableTensors:
 
     def transform(self, frame: pd.DataFrame) -> TableArrays:
         frame = self.features_.aligned(frame)
-        values = self.scaling_.transform(_numbers(frame, self.numbers_))
-        missing = np.isnan(values)
+        # Column by column: whole tables in double precision may not fit beside each other.
+        values = np.zeros((len(frame), len(self.numbers_)), dtype=np.float32)
+        missing = np.zeros(values.shape, dtype=bool)
+        for j, name in enumerate(self.numbers_):
+            scaled = self.scaling_.column(j, frame[name].to_numpy(dtype=float))
+            empty = np.isnan(scaled)
+            values[:, j] = np.where(empty, 0.0, scaled)
+            missing[:, j] = empty & self.misses_[j]
         codes = np.zeros((len(frame), len(self.words_)), dtype=np.int64)
         for i, column in enumerate(self.words_):
             codes[:, i] = self._codes(i, frame[column])
-        return TableArrays(
-            np.where(missing, 0.0, values).astype(np.float32), missing & self.misses_, codes
-        )
+        return TableArrays(values, missing, codes)
 
     def _codes(self, i: int, column: pd.Series) -> npt.NDArray[np.int64]:
         code_of = {level: code for code, level in enumerate(self.levels_[i], start=1)}
@@ -109,8 +113,3 @@ class TableTensors:
         return TableArrays(
             np.zeros((0, p), dtype=np.float32), np.zeros((0, p), dtype=bool), np.zeros((0, c), int)
         )
-
-
-def _numbers(frame: pd.DataFrame, columns: list[str]) -> FloatArray:
-    values = frame[columns].to_numpy(dtype=float)
-    return np.where(np.isfinite(values), values, np.nan)
