@@ -58,7 +58,7 @@ def outcome(mechanism, tokens, presence, *, need_weights=False):
     """Return the fused vectors, the weights, and the gradients by parameter."""
     mechanism.zero_grad()
     fused, weights = mechanism(tokens, presence, need_weights=need_weights)
-    (fused * torch.arange(1.0, WIDTH + 1)).sum().backward()
+    (fused * torch.arange(1.0, fused.shape[1] + 1)).sum().backward()
     gradients = {key: p.grad for key, p in mechanism.named_parameters() if p.grad is not None}
     return fused.detach(), weights, gradients
 
@@ -68,10 +68,9 @@ def outcome(mechanism, tokens, presence, *, need_weights=False):
 def test_every_pattern_gives_finite_output(name, presence, need_weights):
     """Also the empty pattern, forwards and backwards, with weights asked for or not."""
     tokens = only_present(tokens_of(len(presence)), presence)
-    fused, weights, gradients = outcome(
-        mechanism_of(name), tokens, presence, need_weights=need_weights
-    )
-    assert fused.shape == (len(presence), WIDTH)
+    mechanism = mechanism_of(name)
+    fused, weights, gradients = outcome(mechanism, tokens, presence, need_weights=need_weights)
+    assert fused.shape == (len(presence), mechanism.out_width)
     assert torch.isfinite(fused).all()
     assert gradients
     assert all(torch.isfinite(gradient).all() for gradient in gradients.values())
@@ -182,14 +181,18 @@ def test_groups_of_similar_length_change_nothing(name, n_buckets):
 @settings(max_examples=40)
 @given(name=mechanisms, order=st.permutations(NAMES), seed=st.integers(0, 99))
 def test_the_order_of_modalities_and_of_tokens_has_no_effect(name, order, seed):
-    """Neither the order in which modalities come nor that of the tokens of each."""
+    """Neither the order in which modalities come nor that of the tokens of each.
+
+    The first of them is a summary, which one mechanism reads for itself.
+    """
     presence = torch.tensor([[True, True, True], [True, False, True], [False, True, False]])
     tokens = only_present(tokens_of(3, seed), presence)
     shuffled = {}
     generator = torch.Generator().manual_seed(seed)
     for key in order:
         own = tokens[key]
-        at = torch.randperm(own.valid.shape[1], generator=generator)
+        at = 1 + torch.randperm(own.valid.shape[1] - 1, generator=generator)
+        at = torch.cat([at.new_zeros(1), at])
         shuffled[key] = Tokens(own.sample, own.values[:, at], own.valid[:, at], own.time[:, at])
     mechanism = mechanism_of(name)
     torch.testing.assert_close(
@@ -260,9 +263,13 @@ def test_temporal_attention_reads_the_clock():
         assert same == (name != "temporal")
 
 
-@pytest.mark.parametrize("name", sorted(MECHANISMS))
+@pytest.mark.parametrize("name", ["cross", "temporal"])
 def test_cost_follows_presence(name):
-    """Layers get as many rows and tokens as there are, not as there could be."""
+    """Layers get as many rows and tokens as there are, not as there could be.
+
+    The hierarchical one has one slot per modality, whatever comes: so little that sorting it out
+    would cost more.
+    """
     seen = []
     original = TransformerLayer.forward
 

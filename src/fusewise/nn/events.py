@@ -204,7 +204,7 @@ class _EventEmbedding(nn.Module):
     def _after(self, x: Tensor, time: Tensor) -> Tensor:
         """What it means that an event follows the one before it, and how soon (j, T, d)."""
         before = pad(x, (0, 0, 1, 0))[:, :-1]
-        gap = pad(time[:, :-1] - time[:, 1:], (1, 0))
+        gap = torch.cat([time[:, :1], time[:, :-1]], dim=1) - time
         soon = (_SOON * gap.abs()).log1p() / math.log1p(_SOON)
         near = torch.cat([x, before, gap[..., None], soon[..., None]], dim=-1)
         return self.follow(self.meet(near))

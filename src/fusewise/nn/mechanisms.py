@@ -10,7 +10,7 @@ modalities and of the learned token, side by side.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -176,6 +176,12 @@ class Hierarchical(Mechanism):
     a merge of embeddings would learn. The cost does not depend on the number of events.
     """
 
+    def expect_one_token(self, names: Collection[str]) -> None:
+        """Leave out what pools the tokens of modalities that always come as one."""
+        for m, name in enumerate(self.names):
+            if name in names:
+                self.pools[m] = nn.Identity()
+
     def _build(self, n_queries: int, dropout: float) -> None:
         self.pools = self._pools(1, dropout)
         self.read = WeighedSum(len(self.names), self.width, self.n_heads, dropout)
@@ -196,7 +202,8 @@ class Hierarchical(Mechanism):
                 continue
             own = tokens[name]
             token = own.values[:, 0]
-            if own.valid.shape[1] > 1:
+            # By what the modality is and not by what came: a sample alone is as in a batch.
+            if isinstance(pool, QueryPool):
                 pooled, weights = pool(own.values, own.valid, need_weights=True)
                 token, within[name] = token + pooled, weights.mean(dim=2)
             else:

@@ -16,7 +16,7 @@ from fusewise.nn.batch import Batch, Rows, Tokens
 from fusewise.nn.events import EventEncoder
 from fusewise.nn.given import GivenEncoder
 from fusewise.nn.heads import ModalityHead, columns_of
-from fusewise.nn.mechanisms import AttentionWeights, Mechanism
+from fusewise.nn.mechanisms import AttentionWeights, Hierarchical, Mechanism
 from fusewise.nn.merge import Merge
 from fusewise.nn.table import TableEncoder, WideTableEncoder
 
@@ -88,13 +88,16 @@ class FusionNetwork(nn.Module):
         _check_fusion(fuse, self.names, self.width)
         # A list, since a modality may have a name that a module's attribute cannot have.
         self.encoder_list = nn.ModuleList(encoders[name] for name in self.names)
+        single = {name for name, encoder in encoders.items() if _gives_one_token(encoder)}
+        if isinstance(fuse, Hierarchical):
+            fuse.expect_one_token(single)
         self.fuse = fuse
         pooled = isinstance(fuse, Merge) or auxiliary
         self.pools = nn.ModuleList(
             QueryPool(self.width, n_heads, dropout=dropout)
-            if pooled and not _gives_one_token(encoder)
+            if pooled and name not in single
             else nn.Identity()
-            for encoder in self.encoder_list
+            for name in self.names
         )
         self.heads = nn.ModuleList(
             ModalityHead(self.width, columns_of(encoder), n_outputs)

@@ -60,6 +60,6 @@ class WeighedSum(nn.Module):
         relative = (weights * there.sum(dim=1)[:, None, None]).transpose(1, 2)  # (n, M + 1, H)
         values = torch.bmm(tokens.transpose(0, 1), self.value).transpose(0, 1)  # (n, M, 4 d)
         values = torch.cat([values, self.learned.expand(n, 1, -1)], dim=1)
-        heads = values.view(n, -1, self.n_heads, self.out_width // self.n_heads)
+        heads = values.unflatten(2, (self.n_heads, -1))  # (n, M + 1, H, 4 d / H)
         fused = (heads * relative[..., None]).sum(dim=1).flatten(1)
         return self.leave(fused + self.think(fused)), weights
