@@ -273,26 +273,35 @@ def test_columns_that_lack_or_changed_are_refused_as_elsewhere():
 # Events -----------------------------------------------------------------------------------
 
 
-def test_short_lists_become_one_token_per_event():
-    """Tokens stand in the order of time with their variable, and time counts back from now."""
+def test_short_lists_become_one_token_per_moment():
+    """What was measured at one time stands in one token, in the order of time, with its age."""
     events = pd.DataFrame(
         {
-            "id": [0, 0, 0, 2],
-            "time": [60.0, 0.0, 100.0, 80.0],
-            "variable": ["hr", "bp", "bp", "hr"],
-            "value": [1.0, 5.0, 6.0, 2.0],
+            "id": [0, 0, 0, 0, 2],
+            "time": [60.0, 0.0, 0.0, 100.0, 80.0],
+            "variable": ["hr", "bp", "bp", "bp", "hr"],
+            "value": [1.0, 5.0, 5.0, 6.0, 2.0],
         }
     )
     ds = stream(events, 3)
     encoder = TensorEncoder("m", "events").fit(ds)
     assert not encoder.sizes()["windowed"]
-    assert (encoder.sizes()["n_variables"], encoder.sizes()["n_values"]) == (2, 1)
+    assert (encoder.sizes()["n_variables"], encoder.sizes()["n_values"]) == (1, 4)
     rows = encoder.transform(ds)
     assert rows.start.tolist() == [0, 3, 3, 4]
-    assert rows.variable.tolist() == [0, 1, 0, 1]
     np.testing.assert_allclose(rows.time, [1.0, 0.4, 0.0, 0.2], rtol=1e-6)
-    bp, hr = rows.values[[0, 2], 0], rows.values[[1, 3], 0]
-    assert bp[0] < 0 < bp[1] and hr[0] < 0 < hr[1]
+    bp, hr = rows.values[:, 0], rows.values[:, 1]
+    assert bp[0] < 0 < bp[2] and hr[1] < 0 < hr[3]
+    assert rows.missing[:, :2].tolist() == [[0, 1], [1, 0], [0, 1], [1, 0]]
+    np.testing.assert_allclose(rows.values[:2, 2:], np.log([[3, 1], [1, 2]]), rtol=1e-6)
+
+
+def test_events_of_very_many_variables_have_a_token_each():
+    """A token of all variables would be nearly empty: tokens name their variable instead."""
+    events = some_events(6, 20).assign(variable=[f"v{i % 40:02d}" for i in range(120)])
+    rows = TensorEncoder("m", "events").fit(stream(events, 6)).transform(stream(events, 6))
+    assert rows.values.shape == (120, 1)
+    assert sorted(set(rows.variable.tolist())) == list(range(40))
 
 
 def test_long_streams_become_windows_like_a_slow_loop():

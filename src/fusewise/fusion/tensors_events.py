@@ -1,8 +1,8 @@
-"""Events as tokens: one per event, or one per window of time where a sample has very many."""
+"""Events as tokens: one per moment, or one per window of time where a sample has very many."""
 
 from __future__ import annotations
 
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -34,17 +34,17 @@ class EventArrays(NamedTuple):
 class EventTokens:
     """Turn events into tokens in the order of time, fitted on training rows only.
 
-    Where nine of ten training samples have at most `max_tokens` events, a token is an event: its
-    variable, and its value scaled per variable. Otherwise time before the reference is cut into
-    windows of equal width over the span of training, and a token is a window that holds an event:
-    for each variable the mean of its scaled values, then for each ``log(1 + count)``. With more
-    than 32 variables a token is one variable of one window instead: its mean and its count.
+    A token is a moment at which something happened: for each variable the mean of its scaled
+    values then, and for each ``log(1 + count)``. Where more than one in ten training samples has
+    more than `max_tokens` moments, the span of training is cut into windows of equal width
+    instead, and a token is a window that holds an event. With more than 32 variables tokens speak
+    of one variable each: an event with its value, or the mean and the count of a window.
 
     Parameters
     ----------
     max_tokens : int
-        The longest usual list of raw events. A longer list than four times this is cut to its
-        latest events.
+        The longest usual list of moments. A longer list than eight times this is cut to its
+        latest ones.
     n_windows : int
         Windows of a longer stream. What is earlier than the span falls into the first one.
 
@@ -55,7 +55,7 @@ class EventTokens:
     windowed_ : bool
         Whether tokens are windows.
     joint_ : bool
-        Whether a window is one token for all variables.
+        Whether a token speaks of all variables.
     span_ : float
         What the windows divide: the largest age in training, but at most twice the age that 99 in
         100 events stay below, so that a single wrong date does not set it.
@@ -76,16 +76,19 @@ class EventTokens:
         codes = events["variable"].cat.codes.to_numpy()
         met = np.bincount(codes, minlength=len(names)) > 0
         self.variables_ = [str(name) for name in names[met]]
-        counts = np.unique(events["position"].to_numpy(), return_counts=True)[1]
+        self.joint_ = len(self.variables_) <= _MANY_VARIABLES
+        position = events["position"].to_numpy()
+        if self.joint_:
+            position = position[_changes(position, events["time"].to_numpy())]
+        counts = np.unique(position, return_counts=True)[1]
         without = np.zeros(n_samples - len(counts), dtype=np.intp)
         lengths = np.concatenate([without, counts])
         self.windowed_ = bool(n_samples and np.quantile(lengths, 0.9) > self.max_tokens)
-        self.joint_ = self.windowed_ and len(self.variables_) <= _MANY_VARIABLES
         age = np.maximum(now - events["time"].to_numpy(), 0.0)
         self.span_ = self.clock_ = _span(age)
         value = events["value"].to_numpy(dtype=float)
-        columns = [value[codes == code] for code in np.flatnonzero(met)]
-        self.scaling_ = NormalScaling().fit([c[np.isfinite(c)] for c in columns])
+        each = (value[places] for places in _places(codes, len(names)))
+        self.scaling_ = NormalScaling().fit([c[np.isfinite(c)] for c in each if len(c)])
         return self
 
     @property
@@ -111,10 +114,9 @@ class EventTokens:
         age = np.clip(now[known] - time, 0.0, _FARTHEST * self.clock_)
         value = events["value"].to_numpy(dtype=float)[known]
         scaled = np.full(len(value), np.nan)
-        for code in range(len(self.variables_)):
-            own = variable == code
-            scaled[own] = self.scaling_.column(code, value[own])
-        make = self._windows if self.windowed_ else self._raw
+        for code, places in enumerate(_places(variable, len(self.variables_))):
+            scaled[places] = self.scaling_.column(code, value[places])
+        make = self._joined if self.windowed_ or self.joint_ else self._raw
         return make(row, age, variable, scaled, len(positions))
 
     def _raw(
@@ -131,13 +133,15 @@ class EventTokens:
             missing,
         )
 
-    def _windows(
+    def _joined(
         self, row: IntArray, age: FloatArray, variable: IntArray, value: FloatArray, k: int
     ) -> EventArrays:
-        window = np.minimum(age / self.span_ * self.n_windows, self.n_windows - 1).astype(np.intp)
-        # Events ascend in time within a row, so a window's events lie side by side.
-        is_first = np.ones(len(row), dtype=bool)
-        is_first[1:] = (row[1:] != row[:-1]) | (window[1:] != window[:-1])
+        when = age
+        if self.windowed_:
+            window = np.minimum(age / self.span_ * self.n_windows, self.n_windows - 1)
+            when = (np.floor(window) + 0.5) * (self.span_ / self.n_windows)
+        # Events ascend in time within a row, so those of one token lie side by side.
+        is_first = _changes(row, when)
         first = np.flatnonzero(is_first)
         n_variables = len(self.variables_)
         cell = (np.cumsum(is_first) - 1) * n_variables + variable
@@ -155,7 +159,7 @@ class EventTokens:
         missing = n_values == 0
         mean = sums / np.maximum(n_values, 1)
         latest = self._latest(row[first], k)
-        time = (window[first] + 0.5) * (self.span_ / self.n_windows / self.clock_)
+        time = when[first] / self.clock_
         return EventArrays(
             _starts(row[first[latest]], k),
             time[latest].astype(np.float32),
@@ -172,6 +176,19 @@ class EventTokens:
 
 def _starts(row: IntArray, k: int) -> npt.NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum(np.bincount(row, minlength=k))]).astype(np.int64)
+
+
+def _changes(row: npt.NDArray[Any], when: FloatArray) -> npt.NDArray[np.bool_]:
+    """Return where something new begins: another row, or another time in it."""
+    new = np.ones(len(row), dtype=bool)
+    new[1:] = (row[1:] != row[:-1]) | (when[1:] != when[:-1])
+    return new
+
+
+def _places(codes: npt.NDArray[Any], n_codes: int) -> list[IntArray]:
+    """Return where each code stands; one sort, as a pass per code is slow for thousands of them."""
+    ends = np.cumsum(np.bincount(codes, minlength=n_codes))[: n_codes - 1]
+    return np.split(np.argsort(codes, kind="stable"), ends)[:n_codes]
 
 
 def _span(age: FloatArray) -> float:
