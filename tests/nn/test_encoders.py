@@ -234,20 +234,23 @@ def test_no_row_gives_no_token(kind) -> None:
     assert len(tokens.sample) == 0
 
 
-def test_the_order_of_events_does_not_matter() -> None:
-    """The same events in another order give the same tokens in that order."""
-    encoder, rows = made("events")
-    encoder.double()
-    bounds = pairwise(rows.start.tolist())
-    turned = torch.cat([torch.arange(first, last).flip(0) for first, last in bounds])
-    parts = {
-        name: getattr(rows, name)[turned] for name in ("time", "variable", "values", "missing")
-    }
-    one, other = encoder(rows), encoder(replace(rows, **parts))
-    for i, n in enumerate(rows.lengths.tolist()):
-        there = other.values[i, 1 : n + 1].flip(0)
-        assert torch.allclose(one.values[i, 0], other.values[i, 0], atol=1e-9, rtol=0)
-        assert torch.allclose(one.values[i, 1 : n + 1], there, atol=1e-9, rtol=0)
+def test_an_event_is_shown_the_one_before_it_and_no_other() -> None:
+    """Without attention a change reaches the event itself and the next of the same row."""
+    torch.manual_seed(0)
+    encoder, rows = EventEncoder(7, 1, 8, n_layers=0).eval().double(), event_rows()
+    base = encoder(rows)
+    row, (first, last) = max(
+        enumerate(pairwise(rows.start.tolist())), key=lambda found: found[1][1] - found[1][0]
+    )
+    assert last - first >= 4
+    values = rows.values.clone()
+    values[first + 1] += 1.0
+    missing = rows.missing.clone()
+    missing[first + 1] = False
+    now = encoder(replace(rows, values=values, missing=missing))
+    moved = (now.values != base.values).any(dim=2).nonzero().tolist()
+    # The first token is the summary.
+    assert moved == [[row, 2], [row, 3]]
 
 
 def test_the_summary_token_alone_is_that_of_all_tokens() -> None:

@@ -48,7 +48,8 @@ class EventEncoder(nn.Module):
     width : int
         Width d of the tokens, a multiple of `n_heads`.
     n_layers, n_heads : int
-        Number of transformer layers, and of heads in each. With 0 layers events do not meet.
+        Number of transformer layers, and of heads in each. With 0 layers each
+        event meets only the one before it.
     dropout : float
         Share of hidden units that training sets to 0.
     event_dropout : float
