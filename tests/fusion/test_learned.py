@@ -183,6 +183,44 @@ def test_one_member_is_stopped_by_the_rows_that_are_flagged(monkeypatch):
     np.testing.assert_array_equal(member.check.rows, np.flatnonzero(flagged))
 
 
+def test_a_fold_that_deployment_never_meets_stops_its_own_member_only(monkeypatch):
+    """It still has a loss to stop by; in the pooled one it is next to nothing."""
+    ds = small_dataset(120)
+    ds = ds[ds.presence.any(axis=1)]
+    usable = ds[np.argsort(ds.ids, kind="stable")]
+    rare = np.flatnonzero(usable.pattern == "clinic+omics")[0]
+    pattern = usable.pattern == "clinic+omics"
+    pattern[rare] = False
+    kept = usable[~pattern]
+    model = IntermediateFusionClassifier(deployment={"patterns": {"clinic+omics": 1}}, **SMALL)
+    members = members_of(model, kept, monkeypatch)
+    sums = sorted(m.check.weight.sum() for m in members)
+    assert 0 < sums[0] < 1e-6 * sums[1]
+
+
+def test_samples_with_nothing_that_can_be_learned_from_neither_teach_nor_check(monkeypatch):
+    """A modality without a varying column is left out, and so is who has nothing else."""
+    rng = np.random.default_rng(0)
+    ids = np.arange(60)
+    tables = {
+        "a": pd.DataFrame({"id": ids[:50], "x": rng.normal(size=50)}),
+        "b": pd.DataFrame({"id": ids, "same": 1.0}),
+    }
+    samples = pd.DataFrame({"id": ids, "y": ids % 2})
+    ds = MultimodalDataset(tables, samples=samples, id="id", target="y")
+    with pytest.warns(FusewiseWarning, match="b has no feature"):
+        members = members_of(IntermediateFusionClassifier(**SMALL), ds, monkeypatch)
+    rows = np.concatenate([np.concatenate([m.fit, m.check.rows]) for m in members])
+    np.testing.assert_array_equal(np.unique(rows), np.arange(50))
+
+
+def test_repeated_samples_are_no_further_units():
+    """A bootstrap of few samples makes no more members than there are samples."""
+    ds = two_tables(np.array([[0.0], [1.0]]), np.array([[1.0], [2.0]]), np.array([1.0, 2.0]))
+    model = IntermediateFusionRegressor(**SMALL | {"n_members": 5}).fit(ds[np.array([0, 1, 1, 0])])
+    assert len(model.networks_) == 2
+
+
 def test_the_deployment_weighs_the_loss_that_stops(monkeypatch):
     """Patterns that the deployment never has do not count; those that it has often, do."""
     ds = small_dataset(120)
@@ -326,6 +364,12 @@ def test_a_checkpoint_of_another_training_is_refused(ds, change, tmp_path):
         IntermediateFusionClassifier(checkpoint=tmp_path, **SMALL | change).fit(ds)
 
 
+def test_a_checkpoint_needs_a_seed(ds, tmp_path):
+    """Without one nothing could be gone on from."""
+    with pytest.raises(DatasetError, match="checkpoint.*random_state"):
+        IntermediateFusionClassifier(checkpoint=tmp_path, random_state=None, **SMALL).fit(ds)
+
+
 # Encoders of the user ----------------------------------------------------------------------
 
 
@@ -431,6 +475,35 @@ def test_an_encoder_that_gives_nan_is_named(ds):
 
     with pytest.raises(TrainingError, match="omics"):
         IntermediateFusionClassifier(encoders={"omics": Broken()}, **SMALL).fit(ds)
+
+
+class Brittle(Body):
+    """Gives NaN while nothing is learned: for rows outside, or only when asked to predict."""
+
+    def __init__(self, only_predicting):
+        super().__init__()
+        self.only_predicting = only_predicting
+
+    def forward(self, values):
+        ill = values.dtype == torch.float64 if self.only_predicting else not self.training
+        return super().forward(values) * (torch.nan if ill else 1.0)
+
+
+def test_nan_outside_the_training_rows_stops_the_fit(ds):
+    """A loss that is no number stops no training."""
+    model = IntermediateFusionClassifier(encoders={"omics": Brittle(False)}, **SMALL)
+    with pytest.raises(TrainingError, match="concatenate-0.*never a number"):
+        model.fit(ds)
+    assert not hasattr(model, "networks_")
+
+
+def test_nan_is_never_predicted(ds):
+    """It is refused by the names of the sample and of the encoder."""
+    model = IntermediateFusionClassifier(encoders={"omics": Brittle(True)}, **SMALL).fit(ds)
+    with pytest.raises(DatasetError, match=r"NaN for \d+ of 80 samples.*omics"):
+        model.predict_proba(ds)
+    without = ds.without("omics")
+    assert np.isfinite(model.predict_proba(without[without.presence.any(axis=1)])).all()
 
 
 # Attention weights -------------------------------------------------------------------------

@@ -7,6 +7,7 @@ epoch, the best of their pooled loss, since a single fold often has too few posi
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 from joblib import Parallel, delayed, effective_n_jobs
 
+from fusewise.exceptions import TrainingError
 from fusewise.fusion.masking import Masking, RemovalPlan
 from fusewise.fusion.weights import FittedNetwork
 
@@ -159,7 +161,8 @@ class _Log:
 
     def __call__(self, record: Mapping[str, Any]) -> None:
         carried = record.get("contribution", {})
-        most = sorted(carried, key=lambda m: -carried[m])[:3]
+        known = [m for m in carried if not math.isnan(carried[m])]
+        most = sorted(known, key=lambda m: -carried[m])[:3]
         shares = ", ".join(f"{m} {carried[m]:+.4f}" for m in most)
         print(  # noqa: T201 - asked for by verbose=
             f"{self.label}: epoch {record['epoch'] + 1}, loss {record['train_loss']:.4f} in "
@@ -175,12 +178,19 @@ def pooled_losses(members: Sequence[Member], trained: Sequence[Trained]) -> pd.D
     One row per epoch, one column per readout. A member that stopped early counts with its last
     loss from there on.
     """
+    for member, one in zip(members, trained, strict=True):
+        if not any(record["readouts"] for record in one.history):
+            raise TrainingError(
+                f"Network {member.label}: its loss on the rows that stop it is never a number, "
+                "though it is in training. Look at encoders of your own, or lower the learning "
+                "rate."
+            )
     longest = max(len(t.history) for t in trained)
     weights = np.array([m.check.weight.sum() for m in members])
-    names = trained[0].history[0]["readouts"]
     curves = {}
-    for name in names:
-        each = [[record["readouts"][name] for record in t.history] for t in trained]
+    for name in dict.fromkeys(n for t in trained for r in t.history for n in r["readouts"]):
+        # One that was not a number in some epoch is not chosen there.
+        each = [[record["readouts"].get(name, np.inf) for record in t.history] for t in trained]
         filled = np.array([c + c[-1:] * (longest - len(c)) for c in each])
         curves[name] = weights @ filled / weights.sum()
     return pd.DataFrame(curves)

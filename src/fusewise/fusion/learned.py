@@ -46,6 +46,8 @@ _RAMP = 0.25
 _CHUNK = 1024
 # Steps per epoch that an automatic batch size aims at.
 _STEPS = 32
+# A weight that is next to nothing beside those of other rows, whose mean is 1.
+_HARDLY = 1e-12
 UNSEEN = ("ignore", "refuse")
 
 
@@ -97,8 +99,12 @@ class LearnedFusion(FusionEstimator):
                 f"{who}.fit: no training sample has {', '.join(never)}. Leave the modality out, "
                 "or fit with unseen='ignore'."
             )
-        seeds = np.random.SeedSequence(self.random_state).spawn(5)
+        seeds = np.random.SeedSequence(self.random_state).spawn(3)
         X = self._fit_tensors(X)
+        # Whoever had nothing but a modality that was left out teaches and checks nothing.
+        answered = self.presence(X).any(axis=1)
+        if not answered.all():
+            X, y, weight = X[answered], y[answered], weight[answered]
         presence = self.presence(X)
         target = self._targets(y, weight)
         plan = None
@@ -109,7 +115,8 @@ class LearnedFusion(FusionEstimator):
         ramp = max(1, round(_RAMP * settings.max_epochs))
         if masking is not None and masking.schedule == "curriculum":
             settings = _with(settings, min_epochs=min(settings.max_epochs, ramp + 2))
-        given = self._given_modules(seeds[4])
+        given = self._given_modules()
+        held = self._held_out(X, y, seeds[0])
         task = Task(
             batch=self._batch(X),
             presence=presence,
@@ -120,13 +127,12 @@ class LearnedFusion(FusionEstimator):
             settings=settings,
             edges={m: e.edges_ for m, e in self.encoders_.items() if m not in given},
             given=given,
-            n_threads=_threads(self.n_jobs),
+            n_threads=_threads(self.n_jobs, len(held)),
             verbose=self.verbose,
             checkpoint=None if self.checkpoint is None else Path(self.checkpoint),
         )
-        held = self._held_out(X, y, seeds[0])
         shown = self._checked_presence(presence, plan, seeds[1])
-        counts = self._check_weights(X, presence, weight)
+        counts = self._check_weights(presence, weight)
         children = seeds[2].spawn(len(held))
         members = {
             joining: [
@@ -230,6 +236,10 @@ class LearnedFusion(FusionEstimator):
             raise DatasetError(
                 f"{who}: processes that train together need one random_state, got None."
             )
+        if path is not None and self.random_state is None:
+            raise DatasetError(
+                f"{who}: a checkpoint can only be gone on from with the same random_state, got None."
+            )
 
     def _device(self) -> str:
         import torch
@@ -271,7 +281,7 @@ class LearnedFusion(FusionEstimator):
     ) -> list[IntArray]:
         """Return the rows that each member does not learn from."""
         number = int(seed.generate_state(1)[0])
-        units = len(X) if X.cluster is None else len(np.unique(X.cluster))
+        units = len(np.unique(X.ids if X.cluster is None else X.cluster))
         n_members = min(int(self.n_members), units)
         if n_members == 1:
             return [np.flatnonzero(inner_validation(X, random_state=number, y=y))]
@@ -284,9 +294,8 @@ class LearnedFusion(FusionEstimator):
         """Return what is seen of the rows that stop the training: what deployment would show."""
         return presence if plan is None else plan.draw(presence, np.random.default_rng(seed))
 
-    def _check_weights(
-        self, X: MultimodalDataset, presence: BoolArray, weight: FloatArray
-    ) -> FloatArray:
+    def _check_weights(self, presence: BoolArray, weight: FloatArray) -> FloatArray:
+        """Return how much each row counts in the stopping: as often as its pattern is deployed."""
         masking = Masking.of(self.masking)
         if masking is not None and masking.schedule == "deployment":
             return weight
@@ -304,12 +313,14 @@ class LearnedFusion(FusionEstimator):
     ) -> Member:
         from fusewise.nn import Check
 
+        # Where deployment has nothing like this fold, it stops its own member but no other.
         counted = counts[held]
+        alike = np.full(len(held), _HARDLY)
         return Member(
             number=number,
             spec=self._spec(joining),
             fit=np.setdiff1d(np.arange(len(shown)), held),
-            check=Check(held, shown[held], counted if counted.any() else np.ones(len(held))),
+            check=Check(held, shown[held], counted if counted.any() else alike),
             seed=int(seed.generate_state(1)[0] >> 1),
         )
 
@@ -330,7 +341,7 @@ class LearnedFusion(FusionEstimator):
             **self._sizes(),
         }
 
-    def _given_modules(self, seed: np.random.SeedSequence) -> dict[str, Any]:
+    def _given_modules(self) -> dict[str, Any]:
         """Check the encoders that the user brought; return their modules by modality."""
         who = type(self).__name__
         given = {} if self.encoders is None else self.encoders
@@ -361,10 +372,11 @@ class LearnedFusion(FusionEstimator):
             absent = np.setdiff1d(np.arange(self._n_classes), y[member.fit])
             if len(absent):
                 count = int((y == absent[0]).sum())
+                where = f"in one of {len(members)} folds" if len(members) > 1 else "held out"
                 raise DatasetError(
                     f"{type(self).__name__}.fit: class {self.classes_[absent[0]]!r} has {count} "
-                    f"sample(s), all of them in one of {len(members)} folds, so a network would "
-                    "never see it. Give more samples of it, or leave the class out."
+                    f"sample(s), all of them {where}, so a network would never see it. Give more "
+                    "samples of it, or leave the class out."
                 )
 
     def _outputs(self, X: MultimodalDataset) -> FloatArray:
@@ -377,7 +389,17 @@ class LearnedFusion(FusionEstimator):
         ]
         if not parts:
             return np.zeros((len(self.networks_), 0, max(1, self._n_classes)))
-        return np.concatenate([np.stack(part) for part in parts], axis=1)
+        outputs = np.concatenate([np.stack(part) for part in parts], axis=1)
+        spoiled = np.isnan(outputs).any(axis=(0, 2))
+        if spoiled.any():
+            advice = ", ".join(self.user_encoders_)
+            advice = f"Look at your encoder of {advice}." if advice else "Train the model again."
+            raise DatasetError(
+                f"{type(self).__name__}: the networks give NaN for {int(spoiled.sum()):,} of "
+                f"{len(X):,} samples, e.g. {X.ids[spoiled].tolist()[0]!r}, although what they are "
+                f"given is finite. {advice}"
+            )
+        return outputs
 
     def _read(self, output: Any) -> Any:
         from fusewise.nn import readouts
@@ -399,7 +421,8 @@ class LearnedFusion(FusionEstimator):
         """
         import torch
 
-        device = self._device()
+        # Apple's GPUs have no doubles.
+        device = "cpu" if self._device().startswith("mps") else self._device()
         index = torch.from_numpy(rows)
         shown = torch.from_numpy(presence[rows])
         taken = {
@@ -479,12 +502,12 @@ def _choose(
     return str(table["joining"].iloc[int(table["check_loss"].argmin())]), table
 
 
-def _threads(n_jobs: int | None) -> int:
+def _threads(n_jobs: int | None, n_members: int) -> int:
     """Return the threads of one member: all members together use what PyTorch would."""
     import torch
     from joblib import effective_n_jobs
 
-    return max(1, torch.get_num_threads() // effective_n_jobs(n_jobs))
+    return max(1, torch.get_num_threads() // min(effective_n_jobs(n_jobs), n_members))
 
 
 def chunks(n: int) -> Iterator[IntArray]:
