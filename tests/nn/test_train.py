@@ -16,7 +16,7 @@ from fusewise.exceptions import (
     TrainingError,
 )
 from fusewise.nn import Check, Settings, WeightAverage, train
-from fusewise.nn.optimise import optimiser
+from fusewise.nn.optimise import Optimiser
 from tests.nn.tiny import NAMES, TinyNetwork, cohort, hide_some, same_bits
 
 QUICK = Settings(max_epochs=3, batch_size=32, learning_rate=1e-2)
@@ -309,11 +309,23 @@ def test_only_maps_decay() -> None:
         }
     )
     network["map"].register_parameter("token", torch.nn.Parameter(torch.zeros(1, 2)))
-    made = optimiser(network, Settings(weight_decay=0.5), NAMES, torch.device("cpu"))
-    decayed = [p for group in made.param_groups if group["weight_decay"] for p in group["params"]]
-    assert len(decayed) == 1
-    assert decayed[0] is network["map"].weight
-    assert sum(len(group["params"]) for group in made.param_groups) == 6
+    for parameter in network.parameters():
+        torch.nn.init.ones_(parameter)
+        parameter.grad = torch.zeros_like(parameter)
+    made = Optimiser(network, Settings(weight_decay=0.5), NAMES)
+    made.clipped()
+    made.step(0.1, [1.0] * 3)
+    moved = {name for name, p in network.named_parameters() if not torch.equal(p, p * 0 + 1)}
+    assert moved == {"map.weight"}
+
+
+def test_parameters_have_memory_of_their_own_after_training() -> None:
+    """While they are trained they lie side by side; a network that is kept drags nothing along."""
+    network = TinyNetwork()
+    trained = train(network, **cohort(), settings=QUICK)
+    for name, parameter in network.named_parameters():
+        assert parameter.untyped_storage().nbytes() == parameter.nbytes
+        assert np.array_equal(parameter.detach().numpy(), trained.snapshots[-1][name])
 
 
 def test_the_learning_rate_rises_and_falls() -> None:

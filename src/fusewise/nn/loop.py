@@ -23,7 +23,7 @@ from fusewise.nn.distributed import Processes
 from fusewise.nn.faults import culprit
 from fusewise.nn.losses import Objective
 from fusewise.nn.measure import Measure
-from fusewise.nn.optimise import optimiser
+from fusewise.nn.optimise import Optimiser
 from fusewise.nn.settings import BoolArray, Check, Draw, IntArray, Settings, Trained
 from fusewise.nn.snapshots import arrays_of, as_arrays, as_tensors
 
@@ -72,12 +72,12 @@ class Loop:
         self.fit = torch.from_numpy(fit).to(device)
         self.fit_presence = presence[fit]
         self.n_steps = math.ceil(len(fit) / settings.batch_size)
+        # Before processes share the parameters, as it moves them.
+        self.optimiser = Optimiser(self.network, settings, self.names)
+        self.average = WeightAverage(self.optimiser.flat, settings.average)
         self.objective = processes.wrap(
             Objective(self.network, loss, settings.auxiliary_weight, self.names)
         )
-        self.optimizer = optimiser(self.network, settings, self.names, device)
-        self.parameters = [p for p in self.network.parameters() if p.requires_grad]
-        self.average = WeightAverage(self.parameters, settings.average)
         self.modulation = Modulation(
             len(self.names), constant_loss(loss, self.target[self.fit], self.weight[self.fit])
         )
@@ -100,6 +100,7 @@ class Loop:
                 on_epoch(deepcopy(record))
         self.network.load_state_dict(as_tensors(self.snapshots[-1:])[0])
         self.network.eval()
+        self.optimiser.release()
         return Trained(self.snapshots, self.history, self._stopped())
 
     def _stopped(self) -> str:
@@ -175,16 +176,12 @@ class Loop:
             total, sums = self.objective(
                 self._take(rows, seen), seen, self.target[rows], self.weight[rows] * scale
             )
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimiser.clear()
         total.backward()
-        norm = nn.utils.clip_grad_norm_(self.parameters, self.settings.gradient_clip)
-        healthy = norm.isfinite()
+        healthy = self.optimiser.clipped().isfinite()
         # The weights stay as they were, so that the culprit can be found with them.
         if rows.device.type != "cpu" or healthy:
-            for group in self.optimizer.param_groups:
-                m = group["modality"]
-                group["lr"] = rate if m < 0 else rate * self.paces[m]
-            self.optimizer.step()
+            self.optimiser.step(rate, self.paces)
             self.average.update()
         return sums * (len(chosen) / self.processes.size), healthy
 
@@ -225,8 +222,8 @@ class Loop:
 
     def _state(self) -> dict[str, Any]:
         return {
-            "weights": [parameter.detach() for parameter in self.parameters],
-            "optimizer": self.optimizer.state_dict(),
+            "weights": [flat.detach() for flat in self.optimiser.flat],
+            "optimizer": self.optimiser.adam.state_dict(),
             "average": self.average.state(),
             "modulation": self.modulation.state(),
             "paces": self.paces,
@@ -249,9 +246,9 @@ class Loop:
         self.history = state["history"]
         self.network.load_state_dict(state["snapshots"][-1])
         with torch.no_grad():
-            for parameter, value in zip(self.parameters, state["weights"], strict=True):
+            for parameter, value in zip(self.optimiser.flat, state["weights"], strict=True):
                 parameter.copy_(value)
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimiser.adam.load_state_dict(state["optimizer"])
         self.average.load(state["average"])
         self.modulation.load(state["modulation"])
         self.paces = state["paces"]
