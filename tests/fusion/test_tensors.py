@@ -15,6 +15,7 @@ from fusewise.data import Modality, MultimodalDataset
 from fusewise.exceptions import ColumnNotFoundError, DatasetError
 from fusewise.fusion.scaling import NormalScaling, bin_edges
 from fusewise.fusion.tensors import TensorEncoder, fit_tensor_encoders
+from fusewise.fusion.tensors_events import EventTokens
 from fusewise.fusion.tensors_table import TableTensors
 
 PARTS = ("sample", "values", "missing", "codes", "start", "time", "variable")
@@ -285,7 +286,7 @@ def test_short_lists_become_one_token_per_moment():
     )
     ds = stream(events, 3)
     encoder = TensorEncoder("m", "events").fit(ds)
-    assert not encoder.sizes()["windowed"]
+    assert not encoder.tokens_.windowed_
     assert (encoder.sizes()["n_variables"], encoder.sizes()["n_values"]) == (1, 4)
     rows = encoder.transform(ds)
     assert rows.start.tolist() == [0, 3, 3, 4]
@@ -308,7 +309,7 @@ def test_long_streams_become_windows_like_a_slow_loop():
     """Each window that holds an event has the mean of scaled values and the count per variable."""
     ds = stream(some_events(12, 120), 12)
     encoder = TensorEncoder("m", "events", n_windows=5).fit(ds)
-    assert encoder.sizes()["windowed"]
+    assert encoder.tokens_.windowed_
     rows = encoder.transform(ds)
     tokens = encoder.tokens_
     cells: dict[tuple[int, int], dict[int, list[float]]] = {}
@@ -350,6 +351,24 @@ def test_many_variables_have_a_token_each_per_window():
     assert torch.equal(rows.values[:, 1], wide.values[token, 60 + variable])
     owner = torch.repeat_interleave(torch.arange(12), wide.lengths)[token]
     assert torch.equal(rows.lengths, torch.bincount(owner, minlength=12))
+
+
+def test_moments_are_held_once_and_in_single_precision():
+    """Of thirty variables that come one by one, nothing but the tokens takes room for each."""
+    events = some_events(400, 30)
+    events["variable"] += np.random.default_rng(1).integers(0, 10, len(events)).astype(str)
+    encoder = EventTokens(32, 12)
+    positions, now = np.arange(400), np.full(len(events), 100.0)
+    frame = stream(events, 400).events("m")
+    encoder.fit(frame, now, 400)
+    assert (encoder.joint_, encoder.windowed_, encoder.n_values) == (True, False, 60)
+    tracemalloc.start()
+    try:
+        arrays = encoder.tokens(frame, now, positions)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 2 * sum(part.nbytes for part in arrays)
 
 
 @pytest.mark.parametrize("per_sample", [6, 120])

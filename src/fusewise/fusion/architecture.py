@@ -26,9 +26,10 @@ def build(
     ----------
     spec : dict
         ``joining`` (a merge or a mechanism by name), ``width``, ``hidden``, ``n_heads``,
-        ``n_layers``, ``dropout``, ``input_dropout``, ``n_bins``, ``n_outputs``, and by modality
-        what :meth:`~fusewise.fusion.tensors.TensorEncoder.sizes` says of it, with
-        ``output_width`` and ``frozen`` beside it for an encoder that the user brought.
+        ``n_layers`` (of a mechanism), ``event_layers``, ``event_tokens``, ``dropout``,
+        ``input_dropout``, ``n_bins``, ``n_outputs``, and under ``modalities`` what
+        :meth:`~fusewise.fusion.tensors.TensorEncoder.sizes` says of each, with ``output_width``
+        and ``frozen`` beside it for an encoder that the user brought.
     given : dict of str to Module, optional
         Those encoders, by modality.
     edges : dict of str to Tensor (p, B + 1), optional
@@ -97,7 +98,6 @@ def _encoder(
         sizes["n_columns"],
         sizes["n_levels"],
         width,
-        embedding=sizes.get("embedding", "piecewise"),
         edges=edges,
         n_bins=spec["n_bins"],
         dropout=dropout,

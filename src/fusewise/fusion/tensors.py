@@ -93,7 +93,7 @@ class TensorEncoder:
         """Return what a network must know to read the rows: plain numbers, text and lists.
 
         ``kind``, ``n_columns`` and ``n_levels`` of the table or of the summary; for events also
-        ``n_variables`` and ``n_values`` of a token, and ``windowed``: whether tokens are windows.
+        ``n_variables`` and ``n_values`` of a token.
         """
         table: dict[str, Any] = {
             "kind": self.kind,
@@ -105,7 +105,6 @@ class TensorEncoder:
         return table | {
             "n_variables": self.tokens_.n_variables,
             "n_values": self.tokens_.n_values,
-            "windowed": self.tokens_.windowed_,
         }
 
     def transform(self, X: MultimodalDataset, reference: float | None = None) -> Rows:

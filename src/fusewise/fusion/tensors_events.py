@@ -144,28 +144,35 @@ class EventTokens:
         is_first = _changes(row, when)
         first = np.flatnonzero(is_first)
         n_variables = len(self.variables_)
-        cell = (np.cumsum(is_first) - 1) * n_variables + variable
+        # Sums are made of what was measured, cell by cell; most tokens lack most variables.
+        cells, cell = np.unique(
+            (np.cumsum(is_first) - 1) * n_variables + variable, return_inverse=True
+        )
+        token, column = np.divmod(cells, n_variables)
         token_variable = np.zeros(len(first), dtype=np.int64)
-        shape = (len(first), n_variables)
         if not self.joint_:
-            cells, cell = np.unique(cell, return_inverse=True)
-            first, token_variable = first[cells // n_variables], cells % n_variables
-            shape = (len(first), 1)
-        has_value = ~np.isnan(value)
-        size = shape[0] * shape[1]
-        sums = np.bincount(cell[has_value], value[has_value], size).reshape(shape)
-        n_values = np.bincount(cell[has_value], minlength=size).reshape(shape)
-        counts = np.bincount(cell, minlength=size).reshape(shape)
-        missing = n_values == 0
-        mean = sums / np.maximum(n_values, 1)
+            first, token_variable, n_variables = first[token], column, 1
+            token, column = np.arange(len(cells)), np.zeros_like(column)
         latest = self._latest(row[first], k)
-        time = when[first] / self.clock_
+        first, token_variable = first[latest], token_variable[latest]
+        kept = latest[token]
+        token, column = (np.cumsum(latest) - 1)[token[kept]], column[kept]
+        has_value = ~np.isnan(value)
+        sums = np.bincount(cell[has_value], value[has_value], len(cells))[kept]
+        n_values = np.bincount(cell[has_value], minlength=len(cells))[kept]
+        counts = np.bincount(cell, minlength=len(cells))[kept]
+        values = np.zeros((len(first), 2 * n_variables), dtype=np.float32)
+        missing = np.zeros(values.shape, dtype=bool)
+        missing[:, :n_variables] = True
+        values[token, column] = sums / np.maximum(n_values, 1)
+        missing[token, column] = n_values == 0
+        values[token, n_variables + column] = np.log1p(counts)
         return EventArrays(
-            _starts(row[first[latest]], k),
-            time[latest].astype(np.float32),
-            token_variable[latest],
-            np.hstack([mean, np.log1p(counts)])[latest].astype(np.float32),
-            np.hstack([missing, np.zeros(shape, dtype=bool)])[latest],
+            _starts(row[first], k),
+            (when[first] / self.clock_).astype(np.float32),
+            token_variable,
+            values,
+            missing,
         )
 
     def _latest(self, row: IntArray, k: int) -> npt.NDArray[np.bool_]:

@@ -21,7 +21,8 @@ _SLACK, _LEAST = 16, 1_000_000
 class FittedNetwork:
     """A network by its description and its weights; built when it is first used.
 
-    Only plain values are saved and sent to other processes, never the module itself.
+    What is saved and sent to other processes are plain values and never the network; to other
+    processes also the encoders that the user brought.
 
     Parameters
     ----------
