@@ -18,8 +18,10 @@ class UserEncoder:
     module : torch.nn.Module
         For a table ``module(values)`` with values (k, p), scaled and 0 where a cell is empty
         (``module(values, codes)`` where there are categorical columns); for events
-        ``module(values, time, variable, valid)``, padded, (k, T, f) and (k, T). Returns embeddings
-        (k, output_width). It sees only the k samples that have the modality, and is copied.
+        ``module(values, time, variable, valid)``, padded, (k, T, f) and (k, T): tokens are what
+        :class:`~fusewise.fusion.tensors_events.EventTokens` makes of events, with 0 for a value
+        that is missing. Returns embeddings (k, output_width). It sees only the k samples that have
+        the modality, which in training may be one, and is copied.
     output_width : int, optional
         Where not given, the module's attribute ``output_width``.
     frozen : bool
