@@ -84,11 +84,11 @@ def weighed(n_modalities=3, width=8):
 
 
 def test_with_equal_weights_the_sum_is_the_linear_layer_of_a_concatenation():
-    """At the start, on complete samples, before what comes after it."""
+    """At the start, on complete samples, before the norm that follows."""
     fuse = weighed()
     tokens, valid = torch.randn(5, 3, 8).double(), torch.ones(5, 3, dtype=torch.bool)
     seen = []
-    fuse.think.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    fuse.leave.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     _, weights = fuse(tokens, valid)
     side_by_side = fuse.norm(tokens).flatten(1)
     expected = side_by_side @ fuse.value.flatten(0, 1) + fuse.learned

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fusewise.nn.attention import FeedForward, emptied, masked_softmax
+from fusewise.nn.attention import emptied, masked_softmax
 
 
 class WeighedSum(nn.Module):
@@ -36,7 +36,7 @@ class WeighedSum(nn.Module):
         )
         self.learned_score = nn.Parameter(torch.zeros(n_heads))
         self.learned = nn.Parameter(torch.empty(self.out_width).uniform_(-bound, bound))
-        self.think = FeedForward(self.out_width, 1, dropout)
+        self.drop = nn.Dropout(dropout)
         self.leave = nn.LayerNorm(self.out_width)
 
     def forward(self, tokens: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
@@ -58,8 +58,10 @@ class WeighedSum(nn.Module):
         there = functional.pad(valid, (0, 1), value=True)
         weights = masked_softmax(scores, there[:, None])  # (n, H, M + 1)
         relative = (weights * there.sum(dim=1)[:, None, None]).transpose(1, 2)  # (n, M + 1, H)
-        values = torch.bmm(tokens.transpose(0, 1), self.value).transpose(0, 1)  # (n, M, 4 d)
+        values = torch.bmm(self.drop(tokens).transpose(0, 1), self.value).transpose(
+            0, 1
+        )  # (n, M, 4 d)
         values = torch.cat([values, self.learned.expand(n, 1, -1)], dim=1)
         heads = values.unflatten(2, (self.n_heads, -1))  # (n, M + 1, H, 4 d / H)
         fused = (heads * relative[..., None]).sum(dim=1).flatten(1)
-        return self.leave(fused + self.think(fused)), weights
+        return self.leave(fused), weights
