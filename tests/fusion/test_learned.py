@@ -188,10 +188,9 @@ def test_a_fold_that_deployment_never_meets_stops_its_own_member_only(monkeypatc
     ds = small_dataset(120)
     ds = ds[ds.presence.any(axis=1)]
     usable = ds[np.argsort(ds.ids, kind="stable")]
-    rare = np.flatnonzero(usable.pattern == "clinic+omics")[0]
-    pattern = usable.pattern == "clinic+omics"
-    pattern[rare] = False
-    kept = usable[~pattern]
+    can_show_it = usable.without("wearable").presence.all(axis=1)
+    can_show_it[np.flatnonzero(can_show_it)[0]] = False
+    kept = usable[~can_show_it]
     model = IntermediateFusionClassifier(deployment={"patterns": {"clinic+omics": 1}}, **SMALL)
     members = members_of(model, kept, monkeypatch)
     sums = sorted(m.check.weight.sum() for m in members)
@@ -225,22 +224,26 @@ def test_the_deployment_weighs_the_loss_that_stops(monkeypatch):
     """Patterns that the deployment never has do not count; those that it has often, do."""
     ds = small_dataset(120)
     ds = ds[ds.presence.any(axis=1)]
-    usable = ds[np.argsort(ds.ids, kind="stable")]
     model = IntermediateFusionClassifier(
         deployment={"patterns": {"clinic": 1, "clinic+omics": 3}}, **SMALL
     )
-    for member in members_of(model, ds, monkeypatch):
-        pattern = usable.pattern[member.check.rows]
-        weight = pd.Series(member.check.weight).groupby(pattern).first()
-        assert (weight.drop(["clinic", "clinic+omics"]) == 0).all()
-        assert (weight[["clinic", "clinic+omics"]] > 0).all()
+    members = members_of(model, ds, monkeypatch)
+    shown = np.concatenate([m.check.presence for m in members])
+    weight = np.concatenate([m.check.weight for m in members])
+    clinic, omics, wearable = shown.T
+    deployed = clinic & ~wearable
+    assert (weight[~deployed] == 0).all()
+    assert (weight[deployed] > 0).all()
+    share = weight[deployed & omics].sum() / weight.sum()
+    np.testing.assert_allclose(share, 0.75, atol=1e-9)
 
 
-def test_masking_as_deployed_checks_what_deployment_would_show(monkeypatch):
-    """The rows that stop the training are seen with the deployment's patterns."""
+@pytest.mark.parametrize("masking", [None, "uniform", "deployment"])
+def test_the_check_shows_what_deployment_would(masking, monkeypatch):
+    """Whatever training hides, the rows that stop it are seen with the deployment's patterns."""
     ds = small_dataset(120)
     model = AttentionFusionClassifier(
-        masking="deployment", deployment={"rates": {"clinic": 0.9, "omics": 0.0, "wearable": 0.3}},
+        masking=masking, deployment={"rates": {"clinic": 0.9, "omics": 0.0, "wearable": 0.3}},
         **SMALL,
     )  # fmt: skip
     with warnings.catch_warnings():

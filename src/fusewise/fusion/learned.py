@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ import pandas as pd
 from sklearn.base import ClassifierMixin
 
 from fusewise.data import Deployment, MultimodalDataset, folds, inner_validation
-from fusewise.exceptions import DatasetError, UnknownModalityError, did_you_mean
+from fusewise.exceptions import DatasetError, FusewiseWarning, UnknownModalityError, did_you_mean
 from fusewise.fusion.base import FusionClassifierMixin, FusionEstimator, FusionRegressorMixin
 from fusewise.fusion.committee import (
     Draw,
@@ -131,8 +132,7 @@ class LearnedFusion(FusionEstimator):
             verbose=self.verbose,
             checkpoint=None if self.checkpoint is None else Path(self.checkpoint),
         )
-        shown = self._checked_presence(presence, plan, seeds[1])
-        counts = self._check_weights(presence, weight)
+        shown, counts = self._checked(presence, weight, seeds[1])
         children = seeds[2].spawn(len(held))
         members = {
             joining: [
@@ -288,19 +288,24 @@ class LearnedFusion(FusionEstimator):
         fold = folds(X, n_members, number, y=y)
         return [np.flatnonzero(fold == k) for k in range(n_members)]
 
-    def _checked_presence(
-        self, presence: BoolArray, plan: Any, seed: np.random.SeedSequence
-    ) -> BoolArray:
-        """Return what is seen of the rows that stop the training: what deployment would show."""
-        return presence if plan is None else plan.draw(presence, np.random.default_rng(seed))
+    def _checked(
+        self, presence: BoolArray, weight: FloatArray, seed: np.random.SeedSequence
+    ) -> tuple[BoolArray, FloatArray]:
+        """Return what is seen of the rows that stop the training, and how much each counts.
 
-    def _check_weights(self, presence: BoolArray, weight: FloatArray) -> FloatArray:
-        """Return how much each row counts in the stopping: as often as its pattern is deployed."""
-        masking = Masking.of(self.masking)
-        if masking is not None and masking.schedule == "deployment":
-            return weight
-        mixture = mixture_weights(presence, self.modalities_, self.declared_, self.deployment)
-        return weight * mixture
+        Where the deployment is known both are such that the mixture of patterns is its own, as far
+        as removing modalities and weighing rows can make it so.
+        """
+        deployment = Deployment.of(self.deployment)
+        if deployment.source in ("none", "training"):
+            return presence, weight
+        with warnings.catch_warnings():
+            # What stays out of reach is told where training is masked by it.
+            warnings.simplefilter("ignore", FusewiseWarning)
+            plan = plan_removals(presence, self.modalities_, deployment, self.declared_)
+        shown = plan.draw(presence, np.random.default_rng(seed))
+        mixture = mixture_weights(shown, self.modalities_, self.declared_, self.deployment)
+        return shown, weight * mixture
 
     def _member(
         self,
