@@ -45,13 +45,13 @@ class TableEncoder(nn.Module):
     n_bins : int
         Bins per column, where `edges` is not given.
     hidden : int, optional
-        Width of the hidden layers, ``2 * width`` by default.
+        Width of the hidden layers, that of the token by default.
     n_layers : int
         Number of residual layers.
     dropout : float
         Share of hidden units that training sets to 0.
     input_dropout : float
-        Share of inputs (columns' embeddings, flags) that training sets to 0.
+        Share of numbers that training sets to 0, the middle of a scaled column.
 
     Raises
     ------
@@ -75,19 +75,19 @@ class TableEncoder(nn.Module):
         edges: Tensor | None = None,
         n_bins: int = 8,
         hidden: int | None = None,
-        n_layers: int = 2,
+        n_layers: int = 1,
         dropout: float = 0.1,
         input_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.width = width
         self.n_columns, self.n_levels = n_columns, tuple(n_levels)
-        hidden = 2 * width if hidden is None else hidden
+        hidden = width if hidden is None else hidden
         self.numbers = _numbers(embedding, n_columns, edges, n_bins)
         self.levels = Levels(self.n_levels) if self.n_levels else None
         inputs = self.numbers.out_width + n_columns
         inputs += self.levels.out_width if self.levels is not None else 0
-        self.input_dropout = nn.Dropout(input_dropout)
+        self.input_dropout = input_dropout
         # A table may have lost all its columns: then the token is the same for every row.
         self.enter = nn.Linear(max(inputs, 1), hidden)
         self.layers = nn.ModuleList(_Residual(hidden, dropout) for _ in range(n_layers))
@@ -99,13 +99,16 @@ class TableEncoder(nn.Module):
         """Return one token per row."""
         _check_columns(rows, self.n_columns, self.n_levels)
         values = rows.values.to(self.enter.weight.dtype)
+        if self.training and self.input_dropout:
+            # To the median, as if the cell said nothing unusual; not to an encoding of nothing.
+            values = values.masked_fill(torch.rand_like(values) < self.input_dropout, 0)
         parts = [self.numbers(values, rows.missing), rows.missing.to(values.dtype)]
         if self.levels is not None:
             parts.append(self.levels(rows.codes))
         x = torch.cat(parts, dim=-1)
         if not x.shape[1]:
             x = values.new_zeros(rows.n_rows, 1)
-        x = self.enter(self.input_dropout(x))
+        x = self.enter(x)
         for layer in self.layers:
             x = layer(x)
         return Tokens.single(rows.sample, self.leave(x))
