@@ -36,7 +36,7 @@ DESIGNS = {
         "interaction": Interaction("a", "b"),
     },
     "order": {
-        "modalities": {"stream": 12, "c": 5},
+        "modalities": {"stream": 24, "c": 5},
         "signal": {"stream": 2.0, "c": 0.5},
         "timing": {"stream": "order"},
     },
@@ -58,7 +58,7 @@ DESIGNS = {
 }
 SAYS = {
     "xor": "two modalities tell only together (signal 3 each), a third one adds (0.7)",
-    "order": "a stream of 12 events whose order tells, beside a table",
+    "order": "a stream of 24 events whose order tells, beside a table",
     "times": "a stream of 24 events whose times tell, beside a table",
     "absence": "four additive modalities, each there for 35 %",
     "noise": "three modalities whose noise is 0.5, 1 or 4 by sample, and known",
