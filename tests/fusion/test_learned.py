@@ -355,14 +355,21 @@ def test_an_interrupted_fit_goes_on_to_the_same_bits(ds, kind, tmp_path):
         {"masking": Masking("uniform", rate=0.7)},
         {"learning_rate": 0.1},
         {"width": 12},
+        {"dropout": 0.1},
+        {"encoders": {"omics": UserEncoder(nn.Sequential(nn.Linear(12, 4), nn.Tanh()), 4)}},
         {"random_state": 1},
         {"deployment": {"rates": {"omics": 0.1, "static": 0.9, "monitor": 0.5}}},
     ],
-    ids=str,
+    ids=lambda change: next(iter(change)),
 )
 def test_a_checkpoint_of_another_training_is_refused(ds, change, tmp_path):
     """It is never mistaken for the one that is asked for."""
-    IntermediateFusionClassifier(checkpoint=tmp_path, **SMALL).fit(ds)
+    before = {}
+    if "encoders" in change:
+        # With the same weights, but another function of them.
+        line = change["encoders"]["omics"].module[0]
+        before = {"encoders": {"omics": UserEncoder(nn.Sequential(line, nn.ReLU()), 4)}}
+    IntermediateFusionClassifier(checkpoint=tmp_path, **SMALL | before).fit(ds)
     with pytest.raises(ModelFormatError, match="another training"):
         IntermediateFusionClassifier(checkpoint=tmp_path, **SMALL | change).fit(ds)
 

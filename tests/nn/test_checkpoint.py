@@ -80,6 +80,7 @@ def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
     ("change", "named"),
     [
         ({"seed": 4}, "seed"),
+        ({"identity": {"dropout": 0.2}}, "identity"),
         ({"settings": replace(SETTINGS, learning_rate=0.02)}, "learning_rate"),
         ({"network": TinyNetwork(seed=8)}, "network"),
         ({"weight": np.linspace(1, 2, 400)}, "data"),

@@ -148,6 +148,8 @@ def _train_member(task: Task, member: Member) -> Trained:
             seed=member.seed,
             on_epoch=_listener(member, task),
             checkpoint=checkpoint,
+            # Weights do not tell what is done with them.
+            identity={"spec": member.spec, "given": {m: repr(g) for m, g in task.given.items()}},
         )
     finally:
         torch.set_num_threads(before)

@@ -49,6 +49,7 @@ class Loop:
         seed: int,
         processes: Processes,
         checkpoint: Path | None,
+        identity: Any,
     ) -> None:
         self.settings, self.seed, self.processes, self.draw = settings, seed, processes, draw
         self.names = sorted(batch)
@@ -62,6 +63,7 @@ class Loop:
                 "masking": digest(draw) if is_dataclass(draw) else draw is not None,
                 "data": digest(batch, presence, target, weight, fit, check),
                 "network": digest(network.state_dict()),
+                "identity": digest(identity),
             }
         device = processes.device
         self.network = network.to(device)

@@ -34,6 +34,7 @@ def train(
     seed: int = 0,
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
     checkpoint: Path | str | None = None,
+    identity: Any = None,
 ) -> Trained:
     """Train a network on the rows `fit`, and stop it by the rows of `check`.
 
@@ -75,7 +76,11 @@ def train(
         Called with the record of each epoch, after the checkpoint; by the first process only.
     checkpoint : path, optional
         Written after each epoch. A training that finds its own checkpoint goes on from there, to
-        the same bits as one that was never interrupted. A ``draw`` is compared where it is a dataclass.
+        the same bits as one that was never interrupted. A ``draw`` is compared where it is a
+        dataclass.
+    identity : optional
+        What the network is beside its weights, such as its dropout: text, numbers and mappings of
+        them. A checkpoint of a training with another one is refused.
 
     Raises
     ------
@@ -113,7 +118,7 @@ def train(
     with memory_watched(settings.batch_size), _own_randomness(processes.device):
         loop = Loop(
             network, batch, presence, target, weight, fit, check, loss, draw, settings, seed,
-            processes, None if checkpoint is None else Path(checkpoint),
+            processes, None if checkpoint is None else Path(checkpoint), identity,
         )  # fmt: skip
         return loop.run(on_epoch if processes.first else None)
 
