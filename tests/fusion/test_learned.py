@@ -268,7 +268,7 @@ def test_a_curriculum_reaches_its_rate_before_anything_is_kept(ds, monkeypatch):
     settings = SMALL | {"max_epochs": 12, "patience": 1}
     grown = IntermediateFusionClassifier(masking="curriculum", **settings).fit(ds)
     assert grown.n_epochs_ == 3
-    assert grown.history_.groupby("member")["epoch"].max().min() >= 5
+    assert grown.history_.groupby("member")["epoch"].max().min() >= 4
     level = IntermediateFusionClassifier(masking="uniform", **settings).fit(ds)
     assert level.n_epochs_ == 1
 
@@ -502,7 +502,7 @@ class Brittle(Body):
 def test_nan_outside_the_training_rows_stops_the_fit(ds):
     """A loss that is no number stops no training."""
     model = IntermediateFusionClassifier(encoders={"omics": Brittle(False)}, **SMALL)
-    with pytest.raises(TrainingError, match="concatenate-0.*never a number"):
+    with pytest.raises(TrainingError, match="rows that stop it.*'omics'"):
         model.fit(ds)
     assert not hasattr(model, "networks_")
 

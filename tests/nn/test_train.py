@@ -172,6 +172,19 @@ def test_it_stops_when_the_check_stops_improving() -> None:
     assert (without.stopped, len(without.history), without.best) == ("max_epochs", 30, 29)
 
 
+def test_patience_counts_from_the_first_epoch_that_may_be_kept() -> None:
+    """An early epoch that masking made easy neither ends training nor is the best."""
+    given = cohort(80, strength=(0, 0, 0))
+    settings = Settings(
+        max_epochs=200, min_epochs=20, patience=3, batch_size=16, learning_rate=0.05
+    )
+    trained = train(TinyNetwork(), **given, settings=settings)
+    losses = [record["check_loss"] for record in trained.history]
+    assert int(np.argmin(losses)) < 19
+    assert trained.best == 19 + int(np.argmin(losses[19:]))
+    assert len(losses) == trained.best + 1 + 3
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_nan_is_traced_to_its_modality_and_batch(name: str) -> None:
     """The error names the modality that holds the NaN, and the epoch and batch that met it."""
@@ -193,6 +206,15 @@ def test_a_nan_out_of_an_encoder_is_traced_to_its_modality() -> None:
     broken.forward = lambda rows: broken.map(rows.values) / 0 * 0
     with pytest.raises(TrainingError, match="encoder of modality 'notes' gives"):
         train(network, **cohort(), settings=QUICK)
+
+
+def test_a_check_loss_that_is_no_number_stops_training_by_the_name_of_its_modality() -> None:
+    """It is neither the best epoch nor one without improvement."""
+    given = cohort()
+    rows = given["batch"]["image"]
+    rows.values[rows.sample >= 390] = float("nan")
+    with pytest.raises(TrainingError, match=r"after epoch 0.* input of modality 'image'"):
+        train(TinyNetwork(), **given, settings=QUICK)
 
 
 def test_overflow_of_the_loss_blames_no_modality() -> None:

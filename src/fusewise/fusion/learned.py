@@ -115,7 +115,7 @@ class LearnedFusion(FusionEstimator):
             )
         ramp = max(1, round(_RAMP * settings.max_epochs))
         if masking is not None and masking.schedule == "curriculum":
-            settings = _with(settings, min_epochs=min(settings.max_epochs, ramp + 2))
+            settings = _with(settings, min_epochs=min(settings.max_epochs, ramp))
         given = self._given_modules()
         held = self._held_out(X, y, seeds[0])
         task = Task(
@@ -130,7 +130,7 @@ class LearnedFusion(FusionEstimator):
             given=given,
             n_threads=_threads(self.n_jobs, len(held)),
             verbose=self.verbose,
-            checkpoint=None if self.checkpoint is None else Path(self.checkpoint),
+            checkpoint=self._checkpoint_folder(),
         )
         shown, counts = self._checked(presence, weight, seeds[1])
         children = seeds[2].spawn(len(held))
@@ -240,6 +240,20 @@ class LearnedFusion(FusionEstimator):
             raise DatasetError(
                 f"{who}: a checkpoint can only be gone on from with the same random_state, got None."
             )
+
+    def _checkpoint_folder(self) -> Path | None:
+        """Return the folder of the checkpoints, made where it does not exist yet."""
+        if self.checkpoint is None:
+            return None
+        folder = Path(self.checkpoint)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DatasetError(
+                f"{type(self).__name__}: the checkpoint folder {folder} cannot be made "
+                f"({error.strerror or error}). Name a folder that can be written."
+            ) from error
+        return folder
 
     def _device(self) -> str:
         import torch
@@ -377,9 +391,10 @@ class LearnedFusion(FusionEstimator):
             absent = np.setdiff1d(np.arange(self._n_classes), y[member.fit])
             if len(absent):
                 count = int((y == absent[0]).sum())
+                name = self.classes_[absent[:1]].tolist()[0]
                 where = f"in one of {len(members)} folds" if len(members) > 1 else "held out"
                 raise DatasetError(
-                    f"{type(self).__name__}.fit: class {self.classes_[absent[0]]!r} has {count} "
+                    f"{type(self).__name__}.fit: class {name!r} has {count} "
                     f"sample(s), all of them {where}, so a network would never see it. Give more "
                     "samples of it, or leave the class out."
                 )

@@ -103,17 +103,18 @@ class Loop:
         self.network.load_state_dict(as_tensors(self.snapshots[-1:])[0])
         self.network.eval()
         self.optimiser.release()
-        return Trained(self.snapshots, self.history, self._stopped())
+        return Trained(self.snapshots, self.history, self._stopped(), self.settings.first_kept)
 
     def _stopped(self) -> str:
         """Return why there is no further epoch, or an empty text."""
         done = len(self.history)
         if done >= self.settings.max_epochs:
             return "max_epochs"
-        losses = [record["check_loss"] for record in self.history]
-        if done < max(1, self.settings.min_epochs) or not self.measure.checked:
+        first = self.settings.first_kept
+        if done <= first or not self.measure.checked:
             return ""
-        waited = done - 1 - int(np.argmin(losses))
+        losses = [record["check_loss"] for record in self.history[first:]]
+        waited = len(losses) - 1 - int(np.argmin(losses))
         return "patience" if waited >= self.settings.patience else ""
 
     def _epoch(self, epoch: int) -> dict[str, Any]:
@@ -149,7 +150,7 @@ class Loop:
         with self.average.applied():
             previous = self.snapshots[-1] if self.snapshots else {}
             self.snapshots.append(arrays_of(self.network, previous))
-            measured = self.measure(measures)
+            measured = self.measure(measures, epoch)
         trained = (sums[:, 0] / sums[:, 1]).tolist()
         return {
             "epoch": epoch,

@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fusewise.exceptions import TrainingError
 from fusewise.nn.balance import contributions
 from fusewise.nn.batch import Rows
 from fusewise.nn.distributed import Processes
+from fusewise.nn.faults import culprit
 from fusewise.nn.losses import READOUTS, readouts, sample_losses
 from fusewise.nn.settings import Check, FloatArray, Settings
 
@@ -63,8 +65,14 @@ class Measure:
         """Whether there is anything to stop by."""
         return self.check is not None and len(self.check.rows) > 0
 
-    def __call__(self, rng: np.random.Generator) -> dict[str, Any]:
-        """Return the entries of an epoch's record; none without a check."""
+    def __call__(self, rng: np.random.Generator, epoch: int) -> dict[str, Any]:
+        """Return the entries of an epoch's record; none without a check.
+
+        Raises
+        ------
+        TrainingError
+            However the network is read, its loss is not finite; names the modality.
+        """
         if self.check is None or not self.checked:
             return {}
         names = list(self.batch)
@@ -73,11 +81,16 @@ class Measure:
         losses = {
             name: float(np.average(loss, weights=weight))
             for name, loss in zip(READOUTS, read, strict=True)
-            if not np.isnan(loss).any()
+            if np.isfinite(loss).all()
         }
+        if not losses:
+            raise TrainingError(
+                f"Training stopped after epoch {epoch} (counted from 0): the loss on the rows that "
+                f"stop it is not finite. {self._culprit(self.check, read[0])}"
+            )
         # Training goes on as long as one way of reading the network gets better.
         record: dict[str, Any] = {
-            "check_loss": min(losses.values(), default=float("nan")),
+            "check_loss": min(losses.values()),
             "readouts": losses,
         }
         if self.settings.auxiliary_weight:
@@ -91,6 +104,15 @@ class Measure:
                 max_rows=self.settings.contribution_rows, rng=rng,
             )  # fmt: skip
         return record
+
+    def _culprit(self, check: Check, loss: FloatArray) -> str:
+        ill = np.flatnonzero(~np.isfinite(loss))[: self.settings.batch_size]
+        rows = torch.from_numpy(check.rows[ill]).to(self.target.device)
+        seen = torch.from_numpy(check.presence[ill]).to(self.target.device)
+        batch = {
+            name: own.take(rows, seen[:, m]) for m, (name, own) in enumerate(self.batch.items())
+        }
+        return culprit(self.network, batch, self.target[rows])
 
     def _losses(self, check: Check) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return losses by readout (3, c), of the heads (c, M), and where these exist (c, M)."""

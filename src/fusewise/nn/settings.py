@@ -31,7 +31,8 @@ class Settings:
     max_epochs : int
         Passes over the training rows at most.
     min_epochs : int
-        No stop before so many, for maskings that grow over the epochs.
+        For maskings that grow over the epochs: the first epoch that may be kept, counted from 1.
+        Patience starts with it, whatever the loss was before.
     patience : int
         Epochs without a better check loss after which training stops.
     batch_size : int
@@ -104,6 +105,11 @@ class Settings:
                 "balance needs the modalities' own heads: auxiliary_weight must be above 0, got 0."
             )
 
+    @property
+    def first_kept(self) -> int:
+        """First epoch, from 0, that may be kept."""
+        return max(0, min(self.min_epochs, self.max_epochs) - 1)
+
     def rate(self, step: int, steps_per_epoch: int) -> float:
         """Return the learning rate of a step, counted from 0 over all epochs.
 
@@ -155,15 +161,19 @@ class Trained:
         (NaN where it cannot be measured) and ``pace`` (1, or less where it was slowed).
     stopped : str
         ``patience`` or ``max_epochs``.
+    first : int
+        First epoch that may be kept, from 0.
     """
 
     snapshots: list[dict[str, npt.NDArray[Any]]]
     history: list[dict[str, Any]]
     stopped: str
+    first: int = 0
 
     @property
     def best(self) -> int:
-        """Epoch with the smallest check loss; the last one without a check."""
-        losses = [record["check_loss"] for record in self.history]
-        finite = [loss for loss in losses if not math.isnan(loss)]
-        return losses.index(min(finite)) if finite else len(losses) - 1
+        """Epoch from `first` on with the smallest check loss; the last one without a check."""
+        losses = [record["check_loss"] for record in self.history[self.first :]]
+        if any(math.isnan(loss) for loss in losses):
+            return len(self.history) - 1
+        return self.first + losses.index(min(losses))
