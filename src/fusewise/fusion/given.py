@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Any, Self
 
-from fusewise.exceptions import DatasetError
+from fusewise.exceptions import DatasetError, ModelNotFoundError
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,5 +72,12 @@ class UserEncoder:
 
         module = copy.deepcopy(self.module)
         if self.weights is not None:
-            load_weights(module, os.fspath(self.weights))
+            try:
+                load_weights(module, os.fspath(self.weights))
+            except ModelNotFoundError as error:
+                raise ModelNotFoundError(
+                    f"{error} Pretrained weights are read at every fit, also at that of a loaded "
+                    "model: put the file back, or give other encoders with "
+                    "model.set_params(encoders=...)."
+                ) from error
         return module

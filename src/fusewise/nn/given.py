@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from fusewise.exceptions import (
     DatasetError,
+    FusewiseError,
     MissingDependencyError,
     ModelFormatError,
     ModelNotFoundError,
@@ -50,7 +52,7 @@ class GivenEncoder(nn.Module):
     Raises
     ------
     DatasetError
-        In use: the module returns something else than a tensor (k, output_width).
+        In use: the module raises, or returns something else than a tensor (k, output_width).
     """
 
     def __init__(
@@ -96,11 +98,30 @@ class GivenEncoder(nn.Module):
         dtype = self.project.weight.dtype
         if isinstance(rows, EventRows):
             events = rows.padded()
-            return self.module(
-                events.values.to(dtype), events.time.to(dtype), events.variable, events.valid
+            return self._call(
+                values=events.values.to(dtype),
+                time=events.time.to(dtype),
+                variable=events.variable,
+                valid=events.valid,
             )
         values = rows.values.masked_fill(rows.missing, 0).to(dtype)
-        return self.module(values, rows.codes) if rows.codes.shape[1] else self.module(values)
+        codes = {"codes": rows.codes} if rows.codes.shape[1] else {}
+        return self._call(values=values, **codes)
+
+    def _call(self, **given: Tensor) -> Any:
+        """Call the module; what it raises is told with the modality and what it was given."""
+        try:
+            return self.module(*given.values())
+        except (FusewiseError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            if "out of memory" in str(error) or "can't allocate memory" in str(error):
+                raise  # told as what it is by the training
+            shapes = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in given.items())
+            raise DatasetError(
+                f"The encoder given for modality '{self.name}' failed on {shapes}: "
+                f"{type(error).__name__}: {error}. Check its input width and its arguments."
+            ) from error
 
 
 def load_weights(module: nn.Module, path: str | Path) -> None:
@@ -171,8 +192,18 @@ def _read_weights(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
         raise ModelFormatError(
-            f"{path} holds no plain weights, or is damaged; save module.state_dict(). {error}"
+            f"{path} holds no plain weights, or is damaged ({_reason(error)}). Write it with "
+            "torch.save(module.state_dict(), path)."
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what a reader was stopped by, without PyTorch's advice and its terminal colours."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
+    found = next((line for line in lines if "Unsupported" in line), lines[0])
+    first = re.split(r"(?<=\w)\.\s", found)[0].removeprefix("WeightsUnpickler error: ")
+    return first.rstrip(".") if len(first) <= 200 else f"{first[:197]}..."
 
 
 def _shown(came: tuple[int, ...] | str) -> str:
