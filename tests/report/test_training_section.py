@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pandas as pd
@@ -95,6 +97,57 @@ def test_a_model_is_not_its_log():
     """The message says how to read the log of a model."""
     with pytest.raises(ReportError, match=r"training must be a TrainingLog.*TrainingLog\.of"):
         report(training=fitted())
+
+
+@pytest.mark.parametrize(
+    ("readout", "words"),
+    [
+        ("joint", "all modalities together"),
+        ("heads", "each modality says alone"),
+        ("both", "mean of the fused answer"),
+    ],
+)
+def test_the_section_says_what_predictions_are_read_from(log, readout, words):
+    """By its name, and in a sentence; a log that does not know says nothing."""
+    text = report(training=replace(log, readout=readout)).markdown
+    assert f"**readout: {readout}**" in text
+    assert words in text
+    assert "readout" not in report(training=log).markdown
+
+
+def test_a_model_tells_its_log_how_it_is_read_and_how_long_it_could_learn():
+    """An older log, without either, is read all the same."""
+    model = fitted()
+    model.readout_, model.max_epochs = "heads", 40
+    log = TrainingLog.of(model)
+    assert (log.readout, log.max_epochs, log.still_improving) == ("heads", 40, False)
+    old = {k: v for k, v in log.to_dict().items() if k not in ("readout", "max_epochs")}
+    assert TrainingLog.from_dict(old) == replace(log, readout="", max_epochs=0)
+
+
+def test_the_last_epoch_allowed_is_said_to_be_the_last(log):
+    """What was still improving is not taken for finished."""
+    text = report(training=replace(log, max_epochs=5)).markdown
+    assert "still improving: raise `max_epochs`" in text
+    assert replace(log, max_epochs=5).still_improving
+    assert "still improving" not in report(training=replace(log, max_epochs=6)).markdown
+
+
+def test_short_trainings_have_seconds_with_decimals(log):
+    """A tenth of a second is not nothing."""
+    assert "seconds of training: 0.420" in report(training=replace(log, seconds=0.42)).markdown
+    assert "seconds of training: 1,235" in report(training=replace(log, seconds=1234.6)).markdown
+
+
+@pytest.mark.parametrize("kept", [1, 2, 17, 39, 40])
+def test_the_number_of_the_epoch_kept_stands_in_small_drawings(kept):
+    """Other numbers make room for it."""
+    line = Line(tuple(Step(x, 1 / x) for x in range(1, 41)), "s-a", "loss")
+    svg = str(draw_lines((line,), label="", x_title="", y_title="", width=196.0, mark=kept))
+    shown = [float(x) for x in re.findall(r'<text[^>]*x="([\d.]+)"[^>]*tick mid', svg)]
+    assert f">{kept}</text>" in svg
+    assert all(b - a >= 19 for a, b in pairwise(sorted(shown)))
+    assert len(shown) > 1
 
 
 def test_lines_stay_inside_their_drawing():

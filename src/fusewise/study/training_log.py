@@ -38,6 +38,11 @@ class TrainingLog(Result):
     contributions : DataFrame
         ``modality, epoch, contribution, low, high, auxiliary_loss``: how much the check loss rises
         without the modality, its range over the networks, and the loss of the modality's own head.
+    readout : str
+        What predictions are read from: ``joint`` (the fused head), ``heads`` (the vote of the
+        modalities' own heads) or ``both``; empty where it is not known.
+    max_epochs : int
+        The epochs that were allowed; 0 where it is not known.
     """
 
     joining: str
@@ -46,6 +51,8 @@ class TrainingLog(Result):
     seconds: float
     losses: pd.DataFrame
     contributions: pd.DataFrame
+    readout: str = ""
+    max_epochs: int = 0
 
     @classmethod
     def of(cls, model: Any) -> TrainingLog | None:
@@ -83,6 +90,8 @@ class TrainingLog(Result):
                 high=("contribution", "max"),
                 auxiliary_loss=("auxiliary_loss", "mean"),
             ),
+            readout=str(getattr(model, "readout_", "")),
+            max_epochs=int(getattr(model, "max_epochs", 0)),
         )
 
     @classmethod
@@ -93,6 +102,11 @@ class TrainingLog(Result):
 
     def __repr__(self) -> str:
         return f"<TrainingLog: {self.summary}>"
+
+    @property
+    def still_improving(self) -> bool:
+        """Whether the last epoch that was allowed is the best one, so that more may be better."""
+        return 0 < self.max_epochs <= self.n_epochs
 
     @property
     def summary(self) -> str:

@@ -11,6 +11,9 @@ from fusewise.report.numbers import known
 from fusewise.report.plots.scale import Scale, around, tick_label
 from fusewise.report.plots.svg import Svg, coordinate
 
+# Pixels between two numbers on an axis at least.
+APART = 20.0
+
 
 @dataclass(frozen=True)
 class Step:
@@ -66,7 +69,7 @@ def draw_lines(
     limits : (float, float), optional
         Of the vertical axis; default: what holds all lines.
     mark : int, optional
-        Where an upright line stands.
+        Where an upright line stands; its number stands on the axis.
     zero : bool
         Whether a line lies at zero.
     """
@@ -82,7 +85,7 @@ def draw_lines(
         svg.add(
             "text", tick_label(value, ticks), x=left - 6, y=y_scale(value) + 4, class_="tick end"
         )
-    for x in _whole_ticks(min(xs), max(xs), max(2, int(width / 70))):
+    for x in _marked(_whole_ticks(min(xs), max(xs), max(2, int(width / 70))), mark, x_scale):
         svg.line(x_scale(x), height - foot, x_scale(x), height - foot + 4, "grid")
         svg.add("text", str(x), x=x_scale(x), y=height - foot + 17, class_="tick mid")
     if x_title:
@@ -96,6 +99,13 @@ def draw_lines(
     for line in lines:
         _draw(svg, line, x_scale, y_scale)
     return svg.markup()
+
+
+def _marked(ticks: list[int], mark: int | None, scale: Scale) -> list[int]:
+    """Add a mark to the ticks, in the place of those that its number would run into."""
+    if mark is None:
+        return ticks
+    return sorted([*(t for t in ticks if abs(scale(t) - scale(mark)) >= APART), mark])
 
 
 def _draw(svg: Svg, line: Line, x_scale: Scale, y_scale: Scale) -> None:

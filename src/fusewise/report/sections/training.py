@@ -14,6 +14,17 @@ from fusewise.report.text import Text, say
 # Panels that are drawn; the table has every modality.
 MOST = 16
 PANEL = 196.0
+READOUTS = {
+    "joint": "predictions come from what the networks make of all modalities together",
+    "heads": (
+        "predictions are the mean of what each modality says alone: nothing learned across "
+        "modalities did better on rows held out"
+    ),
+    "both": (
+        "predictions are the mean of the fused answer and of what each modality says alone: "
+        "together they did best on rows held out"
+    ),
+}
 
 
 def training_section(training: Any) -> Section | None:
@@ -37,6 +48,8 @@ def training_section(training: Any) -> Section | None:
 def _cards(training: Any, losses: list[Record]) -> Cards:
     kept = next((r for r in losses if r["epoch"] == training.n_epochs), None)
     members = training.members
+    at_most = getattr(training, "max_epochs", 0)
+    readout = getattr(training, "readout", "")
     items = [
         Card(
             "networks",
@@ -51,14 +64,24 @@ def _cards(training: Any, losses: list[Record]) -> Cards:
             "epochs",
             count(training.n_epochs),
             f"kept of {count(losses[-1]['epoch'])}" if losses else "",
-            (say("where the loss on the rows held out is lowest"),),
+            (
+                say("where the loss on the rows held out is lowest"),
+                *(
+                    (say("the last one allowed, and still improving: raise `max_epochs`"),)
+                    if 0 < at_most <= training.n_epochs
+                    else ()
+                ),
+            ),
         ),
     ]
     if kept is not None and known(kept["check_loss"]):
         ends = f"{number(kept['check_low'])} to {number(kept['check_high'])}" if members > 1 else ""
         items.append(Card("check loss there", number(kept["check_loss"]), ends, ()))
     if known(training.seconds):
-        items.append(Card("seconds of training", count(training.seconds), "", ()))
+        items.append(Card("seconds of training", number(training.seconds), "", ()))
+    if readout:
+        meaning = READOUTS.get(readout)
+        items.append(Card("readout", readout, "", (say(meaning),) if meaning else ()))
     return Cards(tuple(items))
 
 
