@@ -38,6 +38,8 @@ from fusewise.exceptions import (
     UnknownModalityError,
 )
 from fusewise.fusion import Masking
+from fusewise.fusion.committee import Member, best_of, pooled_losses, stopped_at
+from fusewise.nn import Check, Trained
 from fusewise.testing import make_dataset
 from tests.fusion.cohorts import small_dataset
 
@@ -281,6 +283,44 @@ def test_all_members_stop_at_one_epoch_the_best_of_their_pooled_losses(ds):
     pooled = (losses * sizes).sum(axis=1) / sum(sizes)
     assert model.check_loss_ == pytest.approx(pooled.min(), rel=0.05)
     assert model.n_epochs_ in losses.index
+
+
+def fake_member(number, n=10):
+    check = Check(np.arange(n), np.ones((n, 1), dtype=bool), np.ones(n))
+    return Member(number, {"joining": "mean"}, np.arange(n), check, 0)
+
+
+def fake_training(losses, kept):
+    """Return a training whose snapshots say which epoch they are of."""
+    history = [{"readouts": {"joint": loss}, "check_loss": loss} for loss in losses]
+    return Trained([{"epoch": np.array(e)} for e in kept], kept, history, "patience")
+
+
+def epochs_of(networks):
+    return [int(network.arrays["epoch"]) for network in networks]
+
+
+def test_the_pooled_loss_is_that_of_the_networks_that_are_returned():
+    """Where a network no longer has the common epoch, the one in its place is what counts."""
+    members = [fake_member(0), fake_member(1)]
+    trained = [
+        fake_training([5.0, 4.0, 1.0, 3.0, 3.0], [1, 2, 3, 4]),
+        fake_training([2.0, 6.0, 9.0, 9.0, 9.0, 3.0, 4.0], [0, 5, 6]),
+    ]
+    losses = pooled_losses(members, trained)["joint"]
+    assert losses.tolist() == [(4 + 2) / 2, 3.0, 1.5, 2.5, 2.5, 3.0, 3.5]
+    epoch, _, loss = best_of(losses.to_frame())
+    specs = [member.spec for member in members]
+    assert (epoch, loss) == (2, 1.5)
+    assert epochs_of(stopped_at(trained, epoch, specs, {})) == [2, 0]
+    assert epochs_of(stopped_at(trained, 5, specs, {})) == [4, 5]
+
+
+def test_an_epoch_that_no_network_has_is_not_chosen():
+    """A loss that was good before anything was kept names no epoch."""
+    members = [fake_member(0), fake_member(1)]
+    trained = [fake_training([0.1, 0.1, 3.0, 2.0], [2, 3]), fake_training([0.1, 0.1, 3.0], [2])]
+    assert pooled_losses(members, trained)["joint"].tolist() == [np.inf, np.inf, 3.0, 2.5]
 
 
 def test_history_and_contributions_have_a_row_per_epoch_and_modality(fitted):

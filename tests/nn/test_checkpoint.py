@@ -50,6 +50,17 @@ def test_an_interruption_leaves_no_trace(tmp_path: Path, stop_after: int) -> Non
     assert min(resumed.history[-1]["pace"].values()) < 1
 
 
+def test_what_is_kept_goes_on_too(tmp_path: Path) -> None:
+    """A checkpoint holds the epochs that may be needed, and a resumed training the same ones."""
+    path = tmp_path / "training.pt"
+    settings = replace(SETTINGS, max_epochs=9, patience=2, min_epochs=5)
+    with pytest.raises(Interrupted):
+        fit(path, settings=settings, stop_after=6)
+    resumed = fit(path, settings=settings)
+    assert same_bits(resumed, fit(None, settings=settings))
+    assert len(resumed.kept) < len(resumed.history) == 9
+
+
 def test_an_early_stop_is_remembered(tmp_path: Path) -> None:
     """A training that has stopped by its check is not continued."""
     settings = replace(SETTINGS, max_epochs=100, patience=1, learning_rate=0.05)
@@ -110,8 +121,8 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path, damage: str) -> None:
         {"cut": content[: len(content) // 2], "flipped": b"PK" + bytes(100)}.get(damage, b"")
     )
     if damage in ("foreign", "newer"):
-        torch.save({"format": 2, "fingerprint": {}, "state": {}} if damage == "newer" else 1, path)
-    with pytest.raises(ModelFormatError, match="format 2" if damage == "newer" else "damaged"):
+        torch.save({"format": 3, "fingerprint": {}, "state": {}} if damage == "newer" else 1, path)
+    with pytest.raises(ModelFormatError, match="format 3" if damage == "newer" else "damaged"):
         load_checkpoint(path, {"seed": 0})
 
 

@@ -28,7 +28,27 @@ def test_it_learns() -> None:
     losses = [record["check_loss"] for record in trained.history]
     assert losses[0] > 0.6
     assert losses[trained.best] == min(losses) < 0.5
-    assert len(trained.snapshots) == len(losses)
+    assert len(trained.snapshots) == len(trained.kept)
+
+
+def test_only_epochs_that_may_be_needed_are_kept() -> None:
+    """Those within twice the patience, and the best of each readout, each as it was."""
+    settings = replace(QUICK, max_epochs=15, patience=2, min_epochs=15)
+    trained = train(TinyNetwork(), **cohort(strength=(0, 0, 0)), settings=settings)
+    assert trained.kept == [11, 12, 13, 14]
+    settings = replace(settings, min_epochs=0, patience=7)
+    every = train(TinyNetwork(), **cohort(strength=(0, 0, 0)), settings=settings)
+    few = train(TinyNetwork(), **cohort(strength=(0, 0, 0)), settings=replace(settings, patience=2))
+    best = {
+        int(np.argmin([record["readouts"][name] for record in few.history]))
+        for name in few.history[0]["readouts"]
+    }
+    last = len(few.history)
+    assert last > 4
+    assert few.kept == sorted({*best, *range(last - 4, last)})
+    for epoch, snapshot in zip(few.kept, few.snapshots, strict=True):
+        same = every.snapshots[every.kept.index(epoch)]
+        assert all(np.array_equal(snapshot[name], same[name]) for name in snapshot)
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others() -> None:

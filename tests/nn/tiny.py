@@ -100,4 +100,4 @@ def same_bits(a: Any, b: Any) -> bool:
         for x, y in zip(a.snapshots, b.snapshots, strict=True)
     )
     timeless = [[{**r, "seconds": 0} for r in t.history] for t in (a, b)]
-    return bits and repr(timeless[0]) == repr(timeless[1])
+    return bits and a.kept == b.kept and repr(timeless[0]) == repr(timeless[1])

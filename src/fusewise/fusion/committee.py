@@ -177,8 +177,9 @@ class _Log:
 def pooled_losses(members: Sequence[Member], trained: Sequence[Trained]) -> pd.DataFrame:
     """Return the loss on the rows outside the members' own, pooled by weight.
 
-    One row per epoch, one column per readout. A member that stopped early counts with its last
-    loss from there on.
+    One row per epoch, one column per readout. Each member counts with its loss as
+    :func:`stopped_at` would take it: one that stopped early with the last, one that no longer has
+    an epoch with that in its place. An epoch that no member has is never chosen.
     """
     for member, one in zip(members, trained, strict=True):
         if not any(record["readouts"] for record in one.history):
@@ -187,14 +188,15 @@ def pooled_losses(members: Sequence[Member], trained: Sequence[Trained]) -> pd.D
                 "though it is in training. Look at encoders of your own, or lower the learning "
                 "rate."
             )
-    longest = max(len(t.history) for t in trained)
+    epochs = range(max(len(t.history) for t in trained))
+    nobody = [not any(epoch in t.kept for t in trained) for epoch in epochs]
     weights = np.array([m.check.weight.sum() for m in members])
     curves = {}
     for name in dict.fromkeys(n for t in trained for r in t.history for n in r["readouts"]):
         # One that was not a number in some epoch is not chosen there.
-        each = [[record["readouts"].get(name, np.inf) for record in t.history] for t in trained]
-        filled = np.array([c + c[-1:] * (longest - len(c)) for c in each])
-        curves[name] = weights @ filled / weights.sum()
+        taken = [[t.history[t.kept[t.place(epoch)]] for epoch in epochs] for t in trained]
+        each = [[record["readouts"].get(name, np.inf) for record in t] for t in taken]
+        curves[name] = np.where(nobody, np.inf, weights @ np.array(each) / weights.sum())
     return pd.DataFrame(curves)
 
 
@@ -209,9 +211,9 @@ def best_of(losses: pd.DataFrame, least: int = 0) -> tuple[int, str, float]:
 def stopped_at(
     trained: Sequence[Trained], epoch: int, specs: Sequence[Mapping[str, Any]], given: Any
 ) -> list[FittedNetwork]:
-    """Return the members as they were after an epoch, or their last one."""
+    """Return the members after an epoch, or the nearest before it that they have, or their first."""
     return [
-        FittedNetwork(spec, result.snapshots[min(epoch, len(result.snapshots) - 1)], given)
+        FittedNetwork(spec, result.snapshots[result.place(epoch)], given)
         for spec, result in zip(specs, trained, strict=True)
     ]
 

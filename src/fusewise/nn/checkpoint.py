@@ -17,7 +17,7 @@ from torch import Tensor
 
 from fusewise.exceptions import ModelFormatError
 
-FORMAT = 1
+FORMAT = 2
 
 
 def digest(*parts: Any) -> str:

@@ -1,4 +1,4 @@
-"""The training loop: one network, one record and one snapshot per epoch."""
+"""The training loop: one network, one record and one snapshot per epoch, of which few are kept."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from fusewise.nn.losses import Objective
 from fusewise.nn.measure import Measure
 from fusewise.nn.optimise import Optimiser
 from fusewise.nn.settings import BoolArray, Check, Draw, IntArray, Settings, Trained
-from fusewise.nn.snapshots import arrays_of, as_arrays, as_tensors
+from fusewise.nn.snapshots import arrays_of, as_arrays, as_tensors, needed
 
 # Steps between two looks at figures.
 _LOOK = 10
@@ -88,7 +88,7 @@ class Loop:
             self.network, self.batch, self.target, check, loss, settings, processes
         )
         self.history: list[dict[str, Any]] = []
-        self.snapshots: list[dict[str, np.ndarray]] = []
+        self.snapshots: dict[int, dict[str, np.ndarray]] = {}
 
     def run(self, on_epoch: Callable[[dict[str, Any]], None] | None) -> Trained:
         """Train until something says stop, from the checkpoint on where there is one."""
@@ -96,14 +96,19 @@ class Loop:
         while not self._stopped():
             record = self._epoch(len(self.history))
             self.history.append(record)
+            kept = needed(self.history, self.settings.patience, self.settings.first_kept)
+            self.snapshots = {epoch: self.snapshots[epoch] for epoch in kept}
             if self.checkpoint is not None and self.processes.first:
                 save_checkpoint(self.checkpoint, self._state(), self.fingerprint)
             if on_epoch is not None:
                 on_epoch(deepcopy(record))
-        self.network.load_state_dict(as_tensors(self.snapshots[-1:])[0])
+        snapshots = list(self.snapshots.values())
+        self.network.load_state_dict(as_tensors(snapshots[-1:])[0])
         self.network.eval()
         self.optimiser.release()
-        return Trained(self.snapshots, self.history, self._stopped(), self.settings.first_kept)
+        return Trained(
+            snapshots, list(self.snapshots), self.history, self._stopped(), self.settings.first_kept
+        )
 
     def _stopped(self) -> str:
         """Return why there is no further epoch, or an empty text."""
@@ -148,8 +153,7 @@ class Loop:
             if last or order.device.type == "cpu" or step % _LOOK == _LOOK - 1:
                 self._stop_if_ill(healthy, batches, presence, epoch)
         with self.average.applied():
-            previous = self.snapshots[-1] if self.snapshots else {}
-            self.snapshots.append(arrays_of(self.network, previous))
+            self.snapshots[epoch] = arrays_of(self.network, self.snapshots.get(epoch - 1, {}))
             measured = self.measure(measures, epoch)
         trained = (sums[:, 0] / sums[:, 1]).tolist()
         return {
@@ -231,7 +235,8 @@ class Loop:
             "modulation": self.modulation.state(),
             "paces": self.paces,
             "history": self.history,
-            "snapshots": as_tensors(self.snapshots),
+            "kept": list(self.snapshots),
+            "snapshots": as_tensors(list(self.snapshots.values())),
         }
 
     def _resume(self) -> None:
@@ -245,7 +250,7 @@ class Loop:
             )
         if state is None:
             return
-        self.snapshots = as_arrays(state["snapshots"])
+        self.snapshots = dict(zip(state["kept"], as_arrays(state["snapshots"]), strict=True))
         self.history = state["history"]
         self.network.load_state_dict(state["snapshots"][-1])
         with torch.no_grad():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -152,8 +153,11 @@ class Trained:
     Parameters
     ----------
     snapshots : list of dict of arrays
-        The state of the network at the end of each epoch, with averaged weights. What does not
-        change (frozen parameters, constants) is one array, shared by all.
+        The state of the network at the end of the epochs that are `kept`, with averaged weights.
+        What does not change (frozen parameters, constants) is one array, shared by all.
+    kept : list of int
+        Epochs of the snapshots, ascending: the last ones, twice as many as the patience, and the
+        best of each readout.
     history : list of dict
         One record per epoch: ``epoch`` (from 0), ``train_loss``, ``check_loss`` (NaN without a
         check; the smallest of ``readouts``, see :func:`~fusewise.nn.readouts`),
@@ -166,9 +170,14 @@ class Trained:
     """
 
     snapshots: list[dict[str, npt.NDArray[Any]]]
+    kept: list[int]
     history: list[dict[str, Any]]
     stopped: str
     first: int = 0
+
+    def place(self, epoch: int) -> int:
+        """Return the place in `kept` of the nearest epoch not after `epoch`, else of the first."""
+        return max(0, bisect_right(self.kept, epoch) - 1)
 
     @property
     def best(self) -> int:

@@ -24,6 +24,26 @@ def arrays_of(network: nn.Module, previous: Mapping[str, npt.NDArray[Any]]) -> A
     return arrays
 
 
+def needed(history: Sequence[Mapping[str, Any]], patience: int, first: int) -> list[int]:
+    """Return the epochs whose state may still be asked for, ascending.
+
+    The last ones, within twice the patience, as several networks stop at one epoch that lies near
+    the best of each; and the best of each readout from epoch `first` on.
+
+    Examples
+    --------
+    >>> losses = [0.5, 0.1, 0.4, 0.6, 0.6, 0.6]
+    >>> needed([{"readouts": {"joint": loss}} for loss in losses], patience=1, first=0)
+    [1, 4, 5]
+    """
+    best: dict[str, tuple[float, int]] = {}
+    for epoch, record in enumerate(history[first:], start=first):
+        for name, loss in record["readouts"].items():
+            best[name] = min(best.get(name, (loss, epoch)), (loss, epoch))
+    last = range(max(0, len(history) - 2 * patience), len(history))
+    return sorted({*last, *(epoch for _, epoch in best.values())})
+
+
 def as_tensors(snapshots: Sequence[Mapping[str, npt.NDArray[Any]]]) -> list[dict[str, Tensor]]:
     """Return tensors over the same memory; one array shared by several gives one tensor."""
     made: dict[int, Tensor] = {}
