@@ -19,6 +19,7 @@ from fusewise.fusion.base import (
 from fusewise.fusion.blocks import encode
 from fusewise.fusion.boosting import BoostedTreesClassifier, BoostedTreesRegressor
 from fusewise.fusion.brought import copy_of, fit_brought, knows_nan
+from fusewise.fusion.linear import within_range
 from fusewise.fusion.masking import Masking, plan_removals
 
 BoolArray = npt.NDArray[np.bool_]
@@ -132,7 +133,7 @@ class _EarlyFusion(FusionEstimator):
 
     def _blocks(self, X: MultimodalDataset) -> dict[str, FloatArray]:
         return {
-            m: encode(X, m, self.encoders_[m], self.time_reference_).spread(len(X))
+            m: within_range(encode(X, m, self.encoders_[m], self.time_reference_).spread(len(X)))
             for m in self.modalities_
         }
 

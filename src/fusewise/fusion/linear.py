@@ -15,6 +15,9 @@ from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
 FloatArray = npt.NDArray[np.float64]
 
+# Squares of larger values, summed over many rows, are no numbers any more.
+_LARGEST = 1e140
+
 
 def preparation(scale: str, n_samples: int) -> Pipeline:
     """Return imputation and scaling for a linear model.
@@ -31,6 +34,17 @@ def preparation(scale: str, n_samples: int) -> Pipeline:
         )
         return make_pipeline(imputer, scaler, StandardScaler())
     return make_pipeline(imputer, scaler)
+
+
+def within_range(X: FloatArray) -> FloatArray:
+    """Move what is too large to be squared to the largest value that can be; NaN stays.
+
+    Examples
+    --------
+    >>> within_range(np.array([[2.0, -1e200, np.nan]])).tolist()
+    [[2.0, -1e+140, nan]]
+    """
+    return np.clip(X, -_LARGEST, _LARGEST)
 
 
 class LinearClassifier(ClassifierMixin, BaseEstimator):
@@ -61,6 +75,7 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):
         sample_weight: FloatArray | None = None,
     ) -> list[Self]:
         """Fit once per penalty, sharing the preprocessing and starting where the last one ended."""
+        X = within_range(X)
         prepare = preparation(self.scale, len(X)).fit(X)
         prepared = prepare.transform(X)
         fitted, start = [], None
@@ -79,11 +94,11 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X: FloatArray) -> FloatArray:
         """Return class probabilities (n_samples, n_classes)."""
-        return np.asarray(self.linear_.predict_proba(self.prepare_.transform(X)))
+        return np.asarray(self.linear_.predict_proba(self.prepare_.transform(within_range(X))))
 
     def predict(self, X: FloatArray) -> npt.NDArray[Any]:
         """Return the most probable class (n_samples,)."""
-        return np.asarray(self.linear_.predict(self.prepare_.transform(X)))
+        return np.asarray(self.linear_.predict(self.prepare_.transform(within_range(X))))
 
 
 class LinearRegressor(RegressorMixin, BaseEstimator):
@@ -113,6 +128,7 @@ class LinearRegressor(RegressorMixin, BaseEstimator):
         sample_weight: FloatArray | None = None,
     ) -> list[Self]:
         """Fit once per penalty, sharing the preprocessing."""
+        X = within_range(X)
         prepare = preparation(self.scale, len(X)).fit(X)
         prepared = prepare.transform(X)
         fitted = []
@@ -127,4 +143,4 @@ class LinearRegressor(RegressorMixin, BaseEstimator):
 
     def predict(self, X: FloatArray) -> FloatArray:
         """Return the expected amount (n_samples,)."""
-        return np.asarray(self.linear_.predict(self.prepare_.transform(X)))
+        return np.asarray(self.linear_.predict(self.prepare_.transform(within_range(X))))
