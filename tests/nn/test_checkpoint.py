@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -163,6 +164,19 @@ def test_a_digest_knows_every_part() -> None:
     different = [
         (ones,), (ones.double(),), (ones.reshape(3, 2),), (ones.numpy(),), ({"a": ones},),
         ({"b": ones},), (ones, 1), (1, ones), (torch.zeros(0),), (torch.zeros(0, 3),),
+        (np.zeros(0),), (np.zeros((0, 3)),), (np.array(["2020"], "M8[Y]"),), (np.array(["a"]),),
+        (np.ones(2, bool),), (torch.tensor(1.0),),
     ]  # fmt: skip
     assert len({digest(*parts) for parts in different}) == len(different)
     assert digest(ones) == digest(torch.ones(3, 2).T)
+
+
+def test_a_digest_copies_nothing() -> None:
+    """Data that barely fits into memory can be compared."""
+    values = np.ones((1000, 1000))
+    parts = (values, torch.from_numpy(values), torch.ones(1000, 1000, dtype=torch.bfloat16))
+    tracemalloc.start()
+    digest(*parts)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100_000

@@ -39,9 +39,10 @@ def _feed(hashed: Any, part: Any) -> None:
         # As bytes: NumPy does not know every type of PyTorch.
         flat = part.detach().cpu().contiguous().flatten()
         hashed.update(f"{part.dtype}{tuple(part.shape)}".encode())
-        hashed.update(flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
+        hashed.update(flat.view(torch.uint8).numpy())
     elif isinstance(part, np.ndarray):
-        hashed.update(f"{part.dtype}{part.shape}".encode() + np.ascontiguousarray(part).tobytes())
+        hashed.update(f"{part.dtype}{part.shape}".encode())
+        hashed.update(np.ascontiguousarray(part).reshape(-1).view(np.uint8))
     elif isinstance(part, Mapping):
         for name in sorted(part):
             hashed.update(f"{name}:".encode())
