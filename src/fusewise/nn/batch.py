@@ -180,7 +180,6 @@ class EventRows:
         start = torch.cat([length.new_zeros(1), length.cumsum(0)])
         shift = torch.repeat_interleave(self.start[row] - start[:-1], length)
         event = shift + torch.arange(len(shift), device=shift.device)
-        summary = self.summary
         changed: dict[str, Any] = {"n": len(samples), "sample": sample}
         summary = self.summary
         if summary is not None:
