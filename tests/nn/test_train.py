@@ -15,8 +15,11 @@ from fusewise.exceptions import (
     NotEnoughMemoryError,
     TrainingError,
 )
-from fusewise.nn import Check, Settings, WeightAverage, train
+from fusewise.nn import Check, Settings, TableRows, WeightAverage, train
+from fusewise.nn.attention import QueryPool
+from fusewise.nn.merge import GatedSum
 from fusewise.nn.optimise import Optimiser
+from fusewise.nn.weighed import WeighedSum
 from tests.nn.tiny import NAMES, TinyNetwork, cohort, hide_some, same_bits
 
 QUICK = Settings(max_epochs=3, batch_size=32, learning_rate=1e-2)
@@ -265,6 +268,18 @@ def test_too_little_memory_suggests_half_the_batch(error: BaseException) -> None
         train(network, **cohort(), settings=QUICK)
 
 
+def test_rows_that_a_device_cannot_hold_are_no_matter_of_batches(monkeypatch) -> None:
+    """All rows are moved at once: the advice is the memory of the machine itself."""
+
+    def fail(*_: object) -> None:
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(TableRows, "to", fail)
+    with pytest.raises(NotEnoughMemoryError, match="'meta'.*device='cpu'") as error:
+        train(TinyNetwork(), **cohort(), settings=replace(QUICK, device="meta"))
+    assert "batch_size" not in str(error.value)
+
+
 def test_other_errors_stay_what_they_are() -> None:
     """A mistake in a user's encoder is not taken for one about memory."""
     network = TinyNetwork()
@@ -359,6 +374,24 @@ def test_only_maps_decay() -> None:
     made.step(0.1, [1.0] * 3)
     moved = {name for name, p in network.named_parameters() if not torch.equal(p, p * 0 + 1)}
     assert moved == {"map.weight"}
+
+
+def test_maps_of_values_and_gates_decay() -> None:
+    """Those that are no linear layer decay like the weights of one."""
+    network = torch.nn.ModuleDict(
+        {"pool": QueryPool(8, 2), "sum": WeighedSum(3, 8, 2, 0.0), "gates": GatedSum(3, 8)}
+    )
+    for parameter in network.parameters():
+        torch.nn.init.ones_(parameter)
+        parameter.grad = torch.zeros_like(parameter)
+    made = Optimiser(network, Settings(weight_decay=0.5), NAMES)
+    made.clipped()
+    made.step(0.1, [1.0] * 3)
+    moved = {name for name, p in network.named_parameters() if not torch.equal(p, p * 0 + 1)}
+    assert moved == {
+        "pool.score.weight", "pool.value", "pool.join.weight", "sum.score.weight", "sum.value",
+        "gates.gate",
+    }  # fmt: skip
 
 
 def test_parameters_have_memory_of_their_own_after_training() -> None:

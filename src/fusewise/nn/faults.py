@@ -74,6 +74,31 @@ def memory_watched(batch_size: int) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def moving_watched(device: torch.device) -> Iterator[None]:
+    """Turn an error about the memory of a device, which is to hold all rows, into advice.
+
+    Raises
+    ------
+    NotEnoughMemoryError
+        Smaller batches would not help.
+    """
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
+        if not _about_memory(error):
+            raise
+        advice = (
+            "Leave out modalities or samples, or keep fewer events of each"
+            if device.type == "cpu"
+            else "Train with device='cpu', or leave out modalities or samples"
+        )
+        raise NotEnoughMemoryError(
+            f"The rows of all samples do not fit into the memory of device '{device}', which "
+            f"holds them throughout training. {advice}."
+        ) from error
+
+
 def _about_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True

@@ -20,7 +20,7 @@ from fusewise.nn.balance import Modulation, constant_loss
 from fusewise.nn.batch import Batch
 from fusewise.nn.checkpoint import digest, load_checkpoint, save_checkpoint
 from fusewise.nn.distributed import Processes
-from fusewise.nn.faults import culprit
+from fusewise.nn.faults import culprit, moving_watched
 from fusewise.nn.losses import Objective
 from fusewise.nn.measure import Measure
 from fusewise.nn.optimise import Optimiser
@@ -66,9 +66,10 @@ class Loop:
                 "identity": digest(identity),
             }
         device = processes.device
+        with moving_watched(device):
+            self.batch = {name: batch[name].to(device) for name in self.names}
         self.network = network.to(device)
         dtype = next(network.parameters()).dtype
-        self.batch = {name: batch[name].to(device) for name in self.names}
         self.target = target.to(device, dtype if target.is_floating_point() else target.dtype)
         self.weight = torch.from_numpy(weight / weight[fit].mean()).to(dtype).to(device)
         self.fit = torch.from_numpy(fit).to(device)

@@ -9,11 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from fusewise.exceptions import DatasetError
+from fusewise.nn.attention import QueryPool
 from fusewise.nn.faults import encoders_of
+from fusewise.nn.merge import GatedSum
 from fusewise.nn.settings import Settings
+from fusewise.nn.weighed import WeighedSum
 
 # Their rows are vectors that stand for something, not maps: decay would draw them together.
 _EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
+# Stacks of maps, of a head or a modality each.
+_MAPS = ((QueryPool, "value"), (WeighedSum, "value"), (GatedSum, "gate"))
 
 
 class Optimiser:
@@ -117,4 +122,6 @@ def _side_by_side(part: Sequence[nn.Parameter]) -> nn.Parameter:
 
 def _decays(module: nn.Module, name: str, parameter: nn.Parameter) -> bool:
     """Matrices of maps decay; biases, norms, embeddings and learned tokens do not."""
+    if any(isinstance(module, kind) and name == stack for kind, stack in _MAPS):
+        return True
     return "weight" in name and parameter.ndim > 1 and not isinstance(module, _EMBEDDINGS)

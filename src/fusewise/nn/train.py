@@ -87,7 +87,7 @@ def train(
     TrainingError
         A loss or a gradient is not finite; names epoch, batch and modality.
     NotEnoughMemoryError
-        Suggests a batch size.
+        Suggests a batch size, or another device where the rows do not fit into its memory.
     ModelFormatError
         The checkpoint is damaged or belongs to another training.
     DatasetError
