@@ -465,6 +465,18 @@ def test_a_wrong_width_is_named(module, shown) -> None:
         encoder(table_rows(n_levels=()))
 
 
+def test_batch_norm_of_one_row_is_explained() -> None:
+    """One sample of a batch has the modality: the error names it and says what to do."""
+    module = nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4))
+    encoder = GivenEncoder(module, 4, 8, name="imaging")
+    rows = table_rows(n_levels=())
+    one = rows.take(rows.sample[:1], torch.ones(1, dtype=torch.bool))
+    words = "'imaging' .*one of the samples in a batch.* LayerNorm.* batch_size"
+    with pytest.raises(DatasetError, match=words):
+        encoder(one)
+    assert encoder.eval()(one).values.shape == (1, 1, 8)
+
+
 @pytest.mark.parametrize("suffix", [".pt", ".pth", ".safetensors"])
 def test_weights_come_from_a_file(tmp_path, suffix) -> None:
     """Saved weights of either format fill another module of the same shape."""

@@ -117,6 +117,12 @@ class GivenEncoder(nn.Module):
         except Exception as error:
             if "out of memory" in str(error) or "can't allocate memory" in str(error):
                 raise  # told as what it is by the training
+            if "more than 1 value per channel" in str(error):
+                raise DatasetError(
+                    f"The encoder given for modality '{self.name}' normalises over the batch, and "
+                    "only one of the samples in a batch has the modality. Take LayerNorm in the "
+                    "place of BatchNorm, a larger batch_size, or a frozen encoder."
+                ) from error
             shapes = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in given.items())
             raise DatasetError(
                 f"The encoder given for modality '{self.name}' failed on {shapes}: "
