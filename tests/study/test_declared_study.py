@@ -164,3 +164,24 @@ def test_a_log_that_names_unknown_modalities_is_refused_when_profiled(folder):
     pd.DataFrame({"request": [1], "modality": ["labs"]}).to_parquet(folder / "requests.parquet")
     with pytest.raises(DeploymentError, match="Did you mean 'lab'"):
         read_study(folder / "study.yaml").run(folder / "run", until="profile")
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("training.n_jobs=0", "training.n_jobs.*other than 0"),
+        ("training.device=gpu", r"training.device.*'gpu'.*auto, cpu, cuda"),
+        ("training.device=cuda0", "training.device.*'cuda0'"),
+        ("training.device=cuda:one", "training.device.*'cuda:one'"),
+    ],
+)
+def test_where_it_is_trained_is_checked_when_the_file_is_read(folder, setting, words):
+    """Not after the tables were read and profiled."""
+    with pytest.raises(StudyError, match=words):
+        read_study(folder / "study.yaml", overrides=[setting])
+
+
+@pytest.mark.parametrize("setting", ["n_jobs=-1", "device=auto", "device=cuda:1", "device=mps"])
+def test_settings_that_some_machine_has_are_taken(folder, setting):
+    """Whether this machine has the device is asked when something is trained on it."""
+    assert read_study(folder / "study.yaml", overrides=[f"training.{setting}"]).seed == 3

@@ -68,6 +68,7 @@ def test_every_epoch_is_told(folder):
     said = [e.message for e in events if (e.stage, e.state) == ("fit", "progress")]
     assert len(said) == 6
     assert said[-1].startswith("hierarchical, network 2 of 2, epoch 3 of at most 3, check loss 0.")
+    assert not any("going on" in message for message in said)
 
 
 def test_an_interrupted_training_goes_on_to_the_same_model(folder):
@@ -89,6 +90,7 @@ def test_an_interrupted_training_goes_on_to_the_same_model(folder):
     assert [m.split(", check")[0] for m in said] == [
         "hierarchical, network 2 of 2, epoch 3 of at most 3"
     ]
+    assert said[0].endswith(", going on from epoch 2")
     assert not (folder / "run" / ".unfinished").exists()
     test = read_study(folder / "study.yaml").split()[1]
     one, other = (model_of(path) for path in (whole, folder))

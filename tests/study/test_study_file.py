@@ -258,6 +258,23 @@ def test_a_wrong_setting_is_told_as_a_setting(tmp_path):
     assert "write key=value" in complaint(tmp_path, WHOLE, "samples.task")
 
 
+@pytest.mark.parametrize(
+    ("setting", "where"),
+    [
+        ("training.devise=cpu", "setting training.devise: unknown key"),
+        ("training.max_epochs=0", "setting training.max_epochs: "),
+        ("trainin.seed=3", "setting trainin: unknown key"),
+        ("deployment.rates.static=high", "setting deployment.rates.static: expected a number"),
+        ("requirements.7.at_least=1", "setting requirements.7.at_least: the list has 3 entries"),
+    ],
+)
+def test_a_setting_that_the_file_lacks_is_blamed_on_no_line_of_it(tmp_path, setting, where):
+    """Its section may stand in the file; the mistake does not."""
+    said = complaint(tmp_path, WHOLE, setting)
+    assert where in said
+    assert "line " not in said.replace(str(tmp_path), "")
+
+
 def test_every_key_is_described_in_the_reference():
     """`docs/study-file.md` has a row or heading for each key of each section."""
     text = (Path(__file__).parents[2] / "docs" / "study-file.md").read_text(encoding="utf-8")

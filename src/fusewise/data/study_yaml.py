@@ -190,6 +190,7 @@ def _pairs(overrides: Mapping[str, Any] | Iterable[str]) -> list[tuple[str, Any]
 def _override(tree: Any, key: str, value: Any, lines: dict[KeyPath, int]) -> list[Problem]:
     """Set one dotted key in the tree; the key loses its line, since it no longer stands there."""
     path: KeyPath = tuple(int(part) if part.isdecimal() else part for part in key.split("."))
+    lines[path] = 0
     here = tree
     for depth, part in enumerate(path):
         if isinstance(here, list) and not (isinstance(part, int) and part < len(here)):
@@ -199,7 +200,10 @@ def _override(tree: Any, key: str, value: Any, lines: dict[KeyPath, int]) -> lis
             here[at] = value
         else:
             inner = here[at] if isinstance(here, list) else here.get(at)
-            here[at] = inner if isinstance(inner, dict | list) else {}
+            if not isinstance(inner, dict | list):
+                lines[path[: depth + 1]] = 0
+                inner = {}
+            here[at] = inner
             here = here[at]
     for known in [known for known in lines if known[: len(path)] == path]:
         lines[known] = 0

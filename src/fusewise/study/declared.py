@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,8 @@ from fusewise.exceptions import (
 
 if TYPE_CHECKING:
     from fusewise.study.running import Progress, Run
+
+_DEVICE = re.compile(r"auto|(cpu|cuda|hpu|mps|mtia|xpu)(:\d+)?")
 
 
 def read_study(
@@ -55,7 +58,8 @@ def read_study(
     ------
     StudyError
         The file does not fit; the message lists every problem with its line. Or a requirement
-        names a metric or a modality that there is not, or limits a metric from the wrong side.
+        names a metric or a modality that there is not, or limits a metric from the wrong side, or
+        training is asked for on no device or by no process.
     NotAvailableError
         The file asks for a kind of modality or a task that is planned but not built yet.
 
@@ -69,6 +73,7 @@ def read_study(
     home = path.parent / Path(file.root or ".").expanduser() if root is None else Path(root)
     study = Study(path, file, lines, home)
     study.check_available()
+    study.check_training()
     study.check_requirements()
     return study
 
@@ -130,6 +135,23 @@ class Study:
                     f"{self.where('modalities', name)}: kind {modality.kind} is planned but not "
                     "there yet. Give its embedding as a list column of a modality of kind table."
                 )
+
+    def check_training(self) -> None:
+        """Raise where the file asks to train on what no machine has.
+
+        Whether this machine has the device is known only where something is trained on it.
+        """
+        training = self.file.training
+        if training.n_jobs == 0:
+            raise StudyError(
+                f"{self.where('training', 'n_jobs')}: expected a whole number other than 0 (-1: one "
+                "per processor), got 0."
+            )
+        if training.device is not None and not _DEVICE.fullmatch(training.device):
+            raise StudyError(
+                f"{self.where('training', 'device')}: no device {training.device!r}. Expected "
+                "auto, cpu, cuda, cuda:1 or another name that PyTorch knows, such as mps or xpu."
+            )
 
     def check_requirements(self, task: str | None = None) -> None:
         """Raise where a requirement cannot be answered by a model of these modalities.

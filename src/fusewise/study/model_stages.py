@@ -26,7 +26,7 @@ from fusewise.study.plan import (
 from fusewise.study.provenance import provenance, spell_score
 from fusewise.study.stage import Stage
 from fusewise.study.training_log import FILE as TRAINING
-from fusewise.study.training_log import TrainingLog, spell_epoch
+from fusewise.study.training_log import Listener, TrainingLog
 
 LIBRARIES = ("lightgbm", "numpy", "scikit-learn")
 
@@ -67,7 +67,7 @@ class _FitModel(Stage):
         job.unfinished.mkdir(parents=True, exist_ok=True)
         model.set_params(
             checkpoint=job.unfinished,
-            verbose=lambda record: job.tell(spell_epoch(record, model.n_members)),
+            verbose=Listener(job.tell, model),
         )
         model.fit(job.train, job.train.target)
         # Where this run kept its checkpoints is no property of the model.

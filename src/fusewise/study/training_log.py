@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,6 +121,33 @@ def _filled(table: pd.DataFrame, keys: list[str], values: list[str]) -> pd.DataF
     last = range(1, int(table["epoch"].max()) + 1)
     wide = table.pivot(index="epoch", columns=["member", *keys], values=values)
     return wide.reindex(last).ffill().stack(["member", *keys]).reset_index()
+
+
+class Listener:
+    """Tells each epoch of a learned strategy in a line, and which training was gone on with.
+
+    Parameters
+    ----------
+    tell : callable
+        Called with the line.
+    model : learned fusion estimator
+        Its `verbose` is this object.
+    """
+
+    def __init__(self, tell: Callable[[str], None], model: Any) -> None:
+        self.tell, self.n_members = tell, int(model.n_members)
+        # Several processes tell the last epoch of each network alone.
+        self.every_epoch = model.n_jobs in (None, 1)
+        self.heard: set[tuple[str, int]] = set()
+
+    def __call__(self, record: Mapping[str, Any]) -> None:
+        """Tell one epoch."""
+        network = (record["joining"], record["member"])
+        said = spell_epoch(record, self.n_members)
+        if self.every_epoch and network not in self.heard and record["epoch"] > 1:
+            said += f", going on from epoch {record['epoch'] - 1}"
+        self.heard.add(network)
+        self.tell(said)
 
 
 def spell_epoch(record: Mapping[str, Any], n_members: int) -> str:
