@@ -323,6 +323,14 @@ def test_an_epoch_that_no_network_has_is_not_chosen():
     assert pooled_losses(members, trained)["joint"].tolist() == [np.inf, np.inf, 3.0, 2.5]
 
 
+def test_a_network_that_no_row_stops_is_named():
+    """No epoch of it would be better than another."""
+    one = fake_training([1.0], [0])
+    one.history[0]["readouts"] = {}
+    with pytest.raises(TrainingError, match="mean-3: there is no row that stops it"):
+        pooled_losses([fake_member(3)], [one])
+
+
 def test_history_and_contributions_have_a_row_per_epoch_and_modality(fitted):
     """What was seen of the training, as plain tables."""
     assert list(fitted.history_) == [

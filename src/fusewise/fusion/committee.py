@@ -184,9 +184,8 @@ def pooled_losses(members: Sequence[Member], trained: Sequence[Trained]) -> pd.D
     for member, one in zip(members, trained, strict=True):
         if not any(record["readouts"] for record in one.history):
             raise TrainingError(
-                f"Network {member.label}: its loss on the rows that stop it is never a number, "
-                "though it is in training. Look at encoders of your own, or lower the learning "
-                "rate."
+                f"Network {member.label}: there is no row that stops it, so no epoch can be "
+                "chosen. Give more samples, or flag other ones for validation."
             )
     epochs = range(max(len(t.history) for t in trained))
     nobody = [not any(epoch in t.kept for t in trained) for epoch in epochs]
