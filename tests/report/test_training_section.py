@@ -127,8 +127,9 @@ def test_a_model_tells_its_log_how_it_is_read_and_how_long_it_could_learn():
 
 def test_the_last_epoch_allowed_is_said_to_be_the_last(log):
     """What was still improving is not taken for finished."""
-    text = report(training=replace(log, max_epochs=5)).markdown
-    assert "still improving: raise `max_epochs`" in text
+    page = report(training=replace(log, max_epochs=5))
+    assert "still improving: raise **max_epochs**" in page.markdown
+    assert "still improving: raise <b>max_epochs</b>" in page.html
     assert replace(log, max_epochs=5).still_improving
     assert "still improving" not in report(training=replace(log, max_epochs=6)).markdown
 

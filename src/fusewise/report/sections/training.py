@@ -48,7 +48,6 @@ def training_section(training: Any) -> Section | None:
 def _cards(training: Any, losses: list[Record]) -> Cards:
     kept = next((r for r in losses if r["epoch"] == training.n_epochs), None)
     members = training.members
-    at_most = getattr(training, "max_epochs", 0)
     readout = getattr(training, "readout", "")
     items = [
         Card(
@@ -67,8 +66,8 @@ def _cards(training: Any, losses: list[Record]) -> Cards:
             (
                 say("where the loss on the rows held out is lowest"),
                 *(
-                    (say("the last one allowed, and still improving: raise `max_epochs`"),)
-                    if 0 < at_most <= training.n_epochs
+                    (say("the last one allowed, and still improving: raise **max_epochs**"),)
+                    if getattr(training, "still_improving", False)
                     else ()
                 ),
             ),
