@@ -5,6 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from fusewise import (
     EarlyFusionClassifier,
@@ -14,6 +18,8 @@ from fusewise import (
     Modality,
     MultimodalDataset,
 )
+
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 
 HUGE = [[1e200], [-1e306], [1e308, 1e308, 1e308, -1e200]]
 
@@ -46,6 +52,13 @@ def test_experts_are_trained_whatever_the_size_of_a_value(kind, huge):
     assert np.isfinite(model.predict(ds)).all()
     if not amounts:
         assert np.isfinite(model.predict_proba(ds)).all()
+
+
+def test_an_expert_that_was_brought_is_given_values_that_can_be_squared():
+    """A scaler in a pipeline of the user's would overflow just as ours would."""
+    brought = make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression())
+    model = LateFusionClassifier(experts=brought, n_folds=2).fit(cohort(HUGE[2]))
+    assert np.isfinite(model.predict_proba(cohort(HUGE[2]))).all()
 
 
 @pytest.mark.parametrize("kind", [LateFusionClassifier, EarlyFusionClassifier])

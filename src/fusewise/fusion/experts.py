@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from fusewise.exceptions import DatasetError
 from fusewise.fusion.boosting import BoostedTreesClassifier, BoostedTreesRegressor
 from fusewise.fusion.brought import copy_of, fit_brought, knows_nan
-from fusewise.fusion.linear import LinearClassifier, LinearRegressor
+from fusewise.fusion.linear import LinearClassifier, LinearRegressor, within_range
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
@@ -70,7 +70,7 @@ class FittedExpert:
 def fit_expert(task: ExpertTask) -> FittedExpert:
     """Cross-fit the candidates, choose the one with the lowest loss, and fit it on all rows."""
     with threadpool_limits(1):
-        return _fit_expert(task)
+        return _fit_expert(replace(task, values=within_range(task.values)))
 
 
 def _fit_expert(task: ExpertTask) -> FittedExpert:
@@ -130,7 +130,7 @@ def sample_losses(predicted: FloatArray, target: npt.NDArray[Any], n_classes: in
 def predict_expert(expert: FittedExpert, values: FloatArray, n_classes: int) -> FloatArray:
     """Return probabilities (n_rows, n_classes), or amounts (n_rows, 1)."""
     with threadpool_limits(1):
-        return _predict(expert.model, values, expert.prior, n_classes)
+        return _predict(expert.model, within_range(values), expert.prior, n_classes)
 
 
 def _candidates(task: ExpertTask) -> dict[str, Any]:
@@ -258,6 +258,7 @@ def _drop_hopeless(
         if label.split("(")[0] == kind_of_best:
             continue
         behind = losses - each[best]
-        error = behind.std() / np.sqrt(max(1, len(behind)))
+        with np.errstate(over="ignore"):  # far beyond training an amount has no bounds
+            error = behind.std() / np.sqrt(max(1, len(behind)))
         if error > 0 and behind.mean() > _HOPELESS * error:
             alive[label] = False
