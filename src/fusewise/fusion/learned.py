@@ -6,6 +6,7 @@ import numbers
 import os
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,7 +116,7 @@ class LearnedFusion(FusionEstimator):
             )
         ramp = max(1, round(_RAMP * settings.max_epochs))
         if masking is not None and masking.schedule == "curriculum":
-            settings = _with(settings, min_epochs=min(settings.max_epochs, ramp))
+            settings = replace(settings, min_epochs=min(settings.max_epochs, ramp))
         given = self._given_modules()
         held = self._held_out(X, y, seeds[0])
         task = Task(
@@ -147,16 +148,18 @@ class LearnedFusion(FusionEstimator):
     def _train(self, task: Task, members: dict[str, list[Member]]) -> None:
         """Choose how to join on the first members, then train the others that way."""
         first = min(2, *(len(m) for m in members.values())) if len(members) > 1 else None
+        # No network keeps an epoch before: a curriculum has not reached its rate.
+        least = task.settings.first_kept
         asked = [m for each in members.values() for m in each[:first]]
         trained = dict(zip(map(_key, asked), train_members(task, asked, self.n_jobs), strict=True))
-        best, self.joining_scores_ = _choose(members, trained, first, _least_epoch(task))
+        best, self.joining_scores_ = _choose(members, trained, first, least)
         rest = [m for m in members[best] if _key(m) not in trained]
         trained |= zip(map(_key, rest), train_members(task, rest, self.n_jobs), strict=True)
         chosen = members[best]
         results = [trained[_key(m)] for m in chosen]
         self.joining_ = best
         losses = pooled_losses(chosen, results)
-        epoch, self.readout_, self.check_loss_ = best_of(losses, _least_epoch(task))
+        epoch, self.readout_, self.check_loss_ = best_of(losses, least)
         self.n_epochs_ = epoch + 1
         self.networks_ = stopped_at(results, epoch, [m.spec for m in chosen], task.given)
         everyone = [m for each in members.values() for m in each if _key(m) in trained]
@@ -483,20 +486,8 @@ class LearnedRegressorMixin(FusionRegressorMixin):
         return np.asarray(scaled * self.spread_ + self.center_)
 
 
-def _with(settings: Any, **changes: Any) -> Any:
-    from dataclasses import replace
-
-    return replace(settings, **changes)
-
-
 def _key(member: Member) -> tuple[str, int]:
     return member.spec["joining"], member.number
-
-
-def _least_epoch(task: Task) -> int:
-    """Return the first epoch, from 0, that may be kept: a curriculum has reached its rate."""
-    grows = task.draw is not None and task.draw.masking.schedule == "curriculum"
-    return min(task.draw.ramp, task.settings.max_epochs) - 1 if task.draw and grows else 0
 
 
 def _choose(
