@@ -18,7 +18,40 @@ from fusewise.exceptions import DatasetError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TableRows:
+class _Held:
+    """What rows of any kind share: of `n` samples, those in `sample` have one."""
+
+    n: int
+    sample: Tensor
+
+    @property
+    def n_rows(self) -> int:
+        """Number of samples that have the modality."""
+        return self.sample.shape[0]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tensors, with those of a summary."""
+        parts = [getattr(self, field.name) for field in fields(self)]
+        return sum(part.nbytes for part in parts if isinstance(part, Tensor | TableRows))
+
+    def to(
+        self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> Self:
+        """Return the same rows on another device; `dtype` changes floating tensors only."""
+        moved: dict[str, Any] = {}
+        for field in fields(self):
+            part = getattr(self, field.name)
+            if isinstance(part, TableRows):
+                moved[field.name] = part.to(device, dtype)
+            elif isinstance(part, Tensor):
+                kept = dtype if part.is_floating_point() else part.dtype
+                moved[field.name] = part.to(device, kept)
+        return replace(self, **moved)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TableRows(_Held):
     """A table modality of `n` samples; a sample without it has no row.
 
     Parameters
@@ -40,8 +73,6 @@ class TableRows:
         Shapes that do not fit each other, or positions that are not ascending within 0..n-1.
     """
 
-    n: int
-    sample: Tensor
     values: Tensor
     missing: Tensor
     codes: Tensor
@@ -52,16 +83,6 @@ class TableRows:
         _check_shape("values", self.values, (k, None))
         _check_shape("missing", self.missing, tuple(self.values.shape))
         _check_shape("codes", self.codes, (k, None))
-
-    @property
-    def n_rows(self) -> int:
-        """Number of samples that have the modality."""
-        return self.sample.shape[0]
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all tensors."""
-        return _nbytes(self)
 
     def take(self, samples: Tensor, presence: Tensor) -> Self:
         """Return the rows of those of the asked samples that are present and have a row.
@@ -81,15 +102,9 @@ class TableRows:
         row, sample = _find(self.n, self.sample, samples, presence)
         return replace(self, **_chosen(self, row), n=len(samples), sample=sample)
 
-    def to(
-        self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
-    ) -> Self:
-        """Return the same rows on another device; `dtype` changes floating tensors only."""
-        return replace(self, **_moved(self, device, dtype))
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class EventRows:
+class EventRows(_Held):
     """An event modality of `n` samples; a sample that has it has a row, perhaps without events.
 
     Parameters
@@ -117,8 +132,6 @@ class EventRows:
         Shapes or offsets that do not fit each other, or positions not ascending within 0..n-1.
     """
 
-    n: int
-    sample: Tensor
     start: Tensor
     time: Tensor
     variable: Tensor
@@ -146,19 +159,9 @@ class EventRows:
             )
 
     @property
-    def n_rows(self) -> int:
-        """Number of samples that have the modality."""
-        return self.sample.shape[0]
-
-    @property
     def lengths(self) -> Tensor:
         """Number of events of each row (k,)."""
         return self.start.diff()
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all tensors, with those of the summary."""
-        return _nbytes(self)
 
     def take(self, samples: Tensor, presence: Tensor) -> Self:
         """Return the rows of those of the asked samples that are present and have a row.
@@ -212,12 +215,6 @@ class EventRows:
             values=self.values[event], missing=self.missing[event],
             variable=self.variable[event], time=self.time[event], valid=valid,
         ).clean()  # fmt: skip
-
-    def to(
-        self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
-    ) -> Self:
-        """Return the same rows on another device; `dtype` changes floating tensors only."""
-        return replace(self, **_moved(self, device, dtype))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -323,24 +320,6 @@ def _find(n: int, own: Tensor, samples: Tensor, presence: Tensor) -> tuple[Tenso
 
 def _chosen(rows: TableRows, row: Tensor) -> dict[str, Any]:
     return {name: getattr(rows, name)[row] for name in ("values", "missing", "codes")}
-
-
-def _moved(
-    rows: Rows, device: torch.device | str | None, dtype: torch.dtype | None
-) -> dict[str, Any]:
-    moved: dict[str, Any] = {}
-    for field in fields(rows):
-        part = getattr(rows, field.name)
-        if isinstance(part, TableRows):
-            moved[field.name] = part.to(device, dtype)
-        elif isinstance(part, Tensor):
-            moved[field.name] = part.to(device, dtype if part.is_floating_point() else part.dtype)
-    return moved
-
-
-def _nbytes(rows: Rows) -> int:
-    parts = [getattr(rows, field.name) for field in fields(rows)]
-    return sum(part.nbytes for part in parts if isinstance(part, Tensor | TableRows))
 
 
 def _check_sample(n: int, sample: Tensor) -> None:
