@@ -22,7 +22,6 @@ from fusewise.nn import (
     EventEncoder,
     EventRows,
     GivenEncoder,
-    PaddedEvents,
     PiecewiseLinear,
     TableEncoder,
     TableRows,
@@ -155,19 +154,14 @@ def test_poison_in_padded_slots_changes_nothing(kind, poison, monkeypatch) -> No
     """What stands in padding and in missing cells changes no output and no gradient by one bit."""
     encoder, rows = made(kind)
     clean, expected = outputs_and_gradients(encoder, rows)
-    padded = EventRows.padded
+    slots = EventRows.slots
 
-    def poisoned(self: EventRows, index: Tensor | None = None) -> PaddedEvents:
-        events = padded(self, index)
-        void = ~events.valid
-        return replace(
-            events,
-            values=events.values.masked_fill(events.missing, poison),
-            time=events.time.masked_fill(void, poison),
-            variable=events.variable.masked_fill(void, 6),
-        )
+    def poisoned(self: EventRows, index: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        event, valid = slots(self, index)
+        return event.masked_fill(~valid, len(self.time) - 1), valid
 
-    monkeypatch.setattr(EventRows, "padded", poisoned)
+    monkeypatch.setattr(EventRows, "slots", poisoned)
+    rows = replace(rows, values=rows.values.masked_fill(rows.missing, poison))
     dirty, gradients = outputs_and_gradients(encoder, rows)
     assert torch.equal(dirty.values, clean.values)
     assert torch.equal(dirty.time, clean.time)

@@ -47,7 +47,7 @@ IntArray = npt.NDArray[np.intp]
 _RAMP = 0.25
 _CHUNK = 1024
 # Steps per epoch that an automatic batch size aims at.
-_STEPS = 32
+_STEPS = 64
 # A weight that is next to nothing beside those of other rows, whose mean is 1.
 _HARDLY = 1e-12
 UNSEEN = ("ignore", "refuse")
@@ -203,7 +203,7 @@ class LearnedFusion(FusionEstimator):
         return settings
 
     def _batch_size(self, n_samples: int) -> int:
-        """Return the samples per step; ``auto`` takes some thirty steps an epoch, within limits."""
+        """Return the samples per step; ``auto`` takes some sixty steps an epoch, within limits."""
         if isinstance(self.batch_size, str) and self.batch_size == "auto":
             return int(2 ** np.clip(np.round(np.log2(n_samples / _STEPS)), 4, 8))
         self._check_number("batch_size", whole=True)

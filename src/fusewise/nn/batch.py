@@ -198,10 +198,19 @@ class EventRows(_Held):
             **changed,
         )
 
-    def padded(self, index: Tensor | None = None) -> PaddedEvents:
-        """Return the chosen rows (by their number in 0..k-1; all by default), padded to one length.
+    def slots(self, index: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return which event stands where when rows are padded to one length, and where one does.
 
-        Padded slots hold 0 and are marked missing and not valid.
+        Parameters
+        ----------
+        index : Tensor (j,) long, optional
+            The chosen rows, by their number in 0..k-1; all by default.
+
+        Returns
+        -------
+        event : Tensor (j, T) long
+            The number of the event; 0 where there is none.
+        valid : Tensor (j, T) bool
         """
         start, length = self.start[:-1], self.lengths
         if index is not None:
@@ -209,8 +218,14 @@ class EventRows(_Held):
         longest = int(length.max()) if len(length) else 0
         step = torch.arange(longest, device=start.device)
         valid = step < length[:, None]
-        # Events are gathered from 0 where there is none, then overwritten.
-        event = (start[:, None] + step).masked_fill(~valid, 0)
+        return (start[:, None] + step).masked_fill(~valid, 0), valid
+
+    def padded(self, index: Tensor | None = None) -> PaddedEvents:
+        """Return the chosen rows (by their number in 0..k-1; all by default), padded to one length.
+
+        Padded slots hold 0 and are marked missing and not valid.
+        """
+        event, valid = self.slots(index)
         return PaddedEvents(
             values=self.values[event], missing=self.missing[event],
             variable=self.variable[event], time=self.time[event], valid=valid,

@@ -14,9 +14,9 @@ from torch.nn.functional import pad
 
 from fusewise.exceptions import DatasetError
 from fusewise.nn.attention import TransformerLayer, emptied
-from fusewise.nn.batch import EventRows, PaddedEvents, Tokens
+from fusewise.nn.batch import EventRows, Tokens
 from fusewise.nn.buckets import length_buckets
-from fusewise.nn.embeddings import PiecewiseLinear, TimeEncoding, normal_edges
+from fusewise.nn.embeddings import TimeEncoding
 from fusewise.nn.table import TableEncoder
 
 TOKENS = ("events", "summary")
@@ -61,7 +61,7 @@ class EventEncoder(nn.Module):
     summary_dropout : float
         Share of the summary's inputs that training sets to 0.
     n_bins : int
-        Bins of the piecewise-linear encoding of values and of summary columns without edges.
+        Bins of the piecewise-linear encoding of summary columns without edges.
     tokens : {"events", "summary"}
         What comes out: the summary token and those of all events, or the first alone.
     n_buckets : int
@@ -104,7 +104,7 @@ class EventEncoder(nn.Module):
         self.width, self.tokens = width, tokens
         self.n_values, self.n_summary = n_values, n_summary
         self.event_dropout, self.n_buckets = event_dropout, n_buckets
-        self.embed = _EventEmbedding(n_variables, n_values, width, dropout, n_bins)
+        self.embed = _EventEmbedding(n_variables, n_values, width, dropout)
         if n_summary:
             self.summary = TableEncoder(
                 n_summary, (), width, edges=summary_edges, n_bins=n_bins,
@@ -115,6 +115,10 @@ class EventEncoder(nn.Module):
         self.layers = nn.ModuleList(
             TransformerLayer(width, n_heads, dropout) for _ in range(n_layers)
         )
+        # What a summary says is learned first, and events where they add to it.
+        for layer in self.layers:
+            assert isinstance(layer, TransformerLayer)
+            layer.start_as_identity()
         self.norm = nn.LayerNorm(width)
 
     def forward(self, rows: EventRows) -> Tokens:
@@ -123,14 +127,19 @@ class EventEncoder(nn.Module):
         if not rows.n_rows:
             return Tokens.single(rows.sample, self.norm.weight.new_zeros(0, self.width))
         first = self._first(rows)
+        # Event by event, before anything is padded.
+        events = self.embed(rows, self.norm.weight.dtype)
         buckets = length_buckets(rows.lengths, n_buckets=self.n_buckets)
-        parts = [self._bucket(first[index], rows.padded(index)) for index in buckets]
-        longest = max(valid.shape[1] for _, valid, _ in parts)
-        back = torch.cat(buckets).argsort()
-        values, valid, time = (
-            torch.cat([_lengthened(part, longest) for part in column])[back]
-            for column in zip(*parts, strict=True)
-        )
+        if len(buckets) == 1:
+            values, valid, time = self._bucket(first, events, rows, None)
+        else:
+            parts = [self._bucket(first[index], events, rows, index) for index in buckets]
+            longest = max(valid.shape[1] for _, valid, _ in parts)
+            back = torch.cat(buckets).argsort()
+            values, valid, time = (
+                torch.cat([_lengthened(part, longest) for part in column])[back]
+                for column in zip(*parts, strict=True)
+            )
         return Tokens(sample=rows.sample, values=values, valid=valid, time=time)
 
     def _first(self, rows: EventRows) -> Tensor:
@@ -139,14 +148,20 @@ class EventEncoder(nn.Module):
             return self.summary(rows.summary).values
         return self.learned.expand(rows.n_rows, 1, -1)
 
-    def _bucket(self, first: Tensor, events: PaddedEvents) -> tuple[Tensor, Tensor, Tensor]:
+    def _bucket(
+        self, first: Tensor, events: Tensor, rows: EventRows, index: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Return values (j, T + 1, d), valid and time (j, T + 1) of one group of rows."""
-        events = events.clean()
-        seen = events.valid
+        event, valid = rows.slots(index)
+        seen = valid
         if self.training and self.event_dropout:
             seen = seen & (torch.rand(seen.shape, device=seen.device) >= self.event_dropout)
-        seen, time = pad(seen, (1, 0), value=True), pad(events.time, (1, 0))
-        x = torch.cat([first, self._embedded(events)], dim=1)
+        chosen = event[valid]
+        x = events.new_zeros(valid.numel(), self.width)
+        x = x.index_copy(0, valid.reshape(-1).nonzero()[:, 0], events.index_select(0, chosen))
+        time = rows.time.new_zeros(valid.shape).masked_scatter(valid, rows.time[chosen])
+        x = torch.cat([first, x.view(*valid.shape, self.width)], dim=1)
+        seen, time = pad(seen, (1, 0), value=True), pad(time, (1, 0))
         for i, layer in enumerate(self.layers):
             if self.tokens == "summary" and i == len(self.layers) - 1:
                 # The events of the last layer would be thrown away.
@@ -157,11 +172,6 @@ class EventEncoder(nn.Module):
             x, seen, time = x[:, :1], seen[:, :1], time[:, :1]
         x = emptied(self.norm(emptied(x, seen)), seen)
         return x, seen, time.to(x.dtype).masked_fill(~seen, 0)
-
-    def _embedded(self, events: PaddedEvents) -> Tensor:
-        dtype = self.norm.weight.dtype
-        values, time = events.values.to(dtype), events.time.to(dtype)
-        return self.embed(values, events.missing, events.variable, time)
 
     def _check(self, rows: EventRows) -> None:
         if rows.values.shape[1] != self.n_values:
@@ -177,37 +187,42 @@ class EventEncoder(nn.Module):
 
 
 class _EventEmbedding(nn.Module):
-    """Events as vectors: a hidden layer over values and time that each variable bends its way."""
+    """Events as vectors: a hidden layer over values and time that each variable bends its way.
 
-    def __init__(
-        self, n_variables: int, n_values: int, width: int, dropout: float, n_bins: int
-    ) -> None:
+    They come as one list, all rows one after the other, so that nothing is spent on padding.
+    """
+
+    def __init__(self, n_variables: int, n_values: int, width: int, dropout: float) -> None:
         super().__init__()
-        self.number = PiecewiseLinear(normal_edges(n_values, n_bins))
         self.clock = TimeEncoding()
-        inputs = self.number.out_width + n_values + self.clock.out_width
-        self.enter = nn.Linear(inputs, width)
+        self.enter = nn.Linear(2 * n_values + self.clock.out_width, width)
         # Scale and shift of the hidden layer, and the variable's own vector, in one look-up.
         self.variable = nn.Embedding(n_variables, 3 * width)
         nn.init.normal_(self.variable.weight, std=0.3)
-        self.leave = nn.Sequential(nn.GELU(), nn.Dropout(dropout), nn.Linear(width, width))
+        self.leave = nn.Sequential(nn.ReLU(), nn.Dropout(dropout), nn.Linear(width, width))
         self.meet = nn.Linear(2 * width + 2, width)
-        self.follow = nn.Sequential(nn.GELU(), nn.Linear(width, width))
+        self.follow = nn.Sequential(nn.ReLU(), nn.Linear(width, width))
 
-    def forward(self, values: Tensor, missing: Tensor, variable: Tensor, time: Tensor) -> Tensor:
-        """Return (j, T, d)."""
-        numbers = self.number(values, missing)
-        x = self.enter(torch.cat([numbers, missing.to(values.dtype), self.clock(time)], dim=-1))
-        scale, shift, own = self.variable(variable).chunk(3, dim=-1)
+    def forward(self, rows: EventRows, dtype: torch.dtype) -> Tensor:
+        """Return (t, d)."""
+        values = rows.values.to(dtype).masked_fill(rows.missing, 0)
+        time = rows.time.to(dtype)
+        x = self.enter(torch.cat([values, rows.missing.to(dtype), self.clock(time)], dim=-1))
+        known = self.variable.weight
+        scale, shift, own = (known if len(known) == 1 else self.variable(rows.variable)).chunk(
+            3, dim=-1
+        )
         x = self.leave(x * (1 + scale) + shift) + own
-        return x + self._after(x, time)
+        return x + self._after(x, time, rows.start)
 
-    def _after(self, x: Tensor, time: Tensor) -> Tensor:
-        """What it means that an event follows the one before it, and how soon (j, T, d)."""
-        before = pad(x, (0, 0, 1, 0))[:, :-1]
-        gap = torch.cat([time[:, :1], time[:, :-1]], dim=1) - time
+    def _after(self, x: Tensor, time: Tensor, start: Tensor) -> Tensor:
+        """What it means that an event follows the one before it, and how soon (t, d)."""
+        is_first = torch.zeros(len(time) + 1, dtype=torch.bool, device=time.device)
+        is_first = is_first.index_fill(0, start, True)[:-1]
+        before = pad(x, (0, 0, 1, 0))[:-1].masked_fill(is_first[:, None], 0)
+        gap = (pad(time, (1, 0))[:-1] - time).masked_fill(is_first, 0)
         soon = (_SOON * gap.abs()).log1p() / math.log1p(_SOON)
-        near = torch.cat([x, before, gap[..., None], soon[..., None]], dim=-1)
+        near = torch.cat([x, before, gap[:, None], soon[:, None]], dim=-1)
         return self.follow(self.meet(near))
 
 
