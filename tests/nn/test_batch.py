@@ -147,18 +147,16 @@ def test_buckets_hold_each_row_once_by_length(lengths, n_buckets) -> None:
 
 
 def slots(lengths: np.ndarray, cuts: tuple[int, ...]) -> int:
-    """Return what padded groups of sorted lengths cost, a group itself as much as 1,024 slots."""
+    """Return what padded groups of sorted lengths cost, a group itself as much as 512 slots."""
     groups = np.split(np.sort(lengths), cuts)
-    return sum(len(group) * int(group.max()) + 1024 for group in groups)
+    return sum(len(group) * int(group.max()) + 512 for group in groups)
 
 
 def test_buckets_waste_as_little_as_can_be() -> None:
     """No other cut into at most three groups has fewer padded slots."""
     lengths = np.random.default_rng(0).integers(0, 2000, 25)
     buckets = length_buckets(torch.from_numpy(lengths), n_buckets=3)
-    made = sum(
-        len(b) * int(lengths[b].max()) + 1024 for b in (bucket.numpy() for bucket in buckets)
-    )
+    made = sum(len(b) * int(lengths[b].max()) + 512 for b in (bucket.numpy() for bucket in buckets))
     inner = range(1, len(lengths))
     options = [(), *((i,) for i in inner), *((i, j) for i in inner for j in inner if i < j)]
     assert made == min(slots(lengths, cuts) for cuts in options)

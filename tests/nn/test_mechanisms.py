@@ -263,13 +263,9 @@ def test_temporal_attention_reads_the_clock():
         assert same == (name != "temporal")
 
 
-@pytest.mark.parametrize("name", ["cross", "temporal"])
+@pytest.mark.parametrize("name", MECHANISMS)
 def test_cost_follows_presence(name):
-    """Layers get as many rows and tokens as there are, not as there could be.
-
-    The hierarchical one has one slot per modality, whatever comes: so little that sorting it out
-    would cost more.
-    """
+    """Layers get as many rows and tokens as there are, not as there could be."""
     seen = []
     original = TransformerLayer.forward
 

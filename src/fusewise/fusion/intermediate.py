@@ -47,7 +47,8 @@ class _IntermediateFusion(LearnedFusion):
     max_epochs, patience : int
         Epochs at most, and without improvement.
     batch_size : "auto" or int
-        Samples per step; ``auto`` takes from 16 to 256, for some sixty steps an epoch.
+        Samples per step; ``auto`` takes from 16 to 512, for some sixty steps an epoch on complete
+        data, and fewer where modalities are absent.
     learning_rate, weight_decay : float
         Of AdamW.
     width : int
@@ -110,7 +111,7 @@ class _IntermediateFusion(LearnedFusion):
         encoders: Mapping[str, Any] | None = None,
         masking: Any = DEFAULT_MASKING,
         deployment: Any = None,
-        n_members: int = 8,
+        n_members: int = 5,
         max_epochs: int = 40,
         patience: int = 5,
         batch_size: int | str = "auto",

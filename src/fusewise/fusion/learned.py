@@ -46,7 +46,7 @@ IntArray = npt.NDArray[np.intp]
 # Networks forget epochs of a growing masking: it reaches its rate after this share of them.
 _RAMP = 0.25
 _CHUNK = 1024
-# Steps per epoch that an automatic batch size aims at.
+# Steps per epoch that an automatic batch size aims at, on complete data.
 _STEPS = 64
 # A weight that is next to nothing beside those of other rows, whose mean is 1.
 _HARDLY = 1e-12
@@ -92,7 +92,7 @@ class LearnedFusion(FusionEstimator):
 
     def _fit(self, X: MultimodalDataset, y: npt.NDArray[Any], weight: FloatArray) -> None:
         who = type(self).__name__
-        settings = self._settings(len(X))
+        settings = self._settings(self.presence(X))
         masking = Masking.of(self.masking)
         joinings = self._joinings()
         if self.unseen == "refuse" and len(self.modalities_) < len(self.declared_):
@@ -167,7 +167,7 @@ class LearnedFusion(FusionEstimator):
         self.history_ = history_table(everyone, all_results)
         self.contributions_ = contribution_table(everyone, all_results)
 
-    def _settings(self, n_samples: int) -> Any:
+    def _settings(self, presence: BoolArray) -> Any:
         from fusewise.nn import Settings
 
         for name in ("n_members", "max_epochs", "patience", "width"):
@@ -192,7 +192,7 @@ class LearnedFusion(FusionEstimator):
         settings = Settings(
             max_epochs=int(self.max_epochs),
             patience=int(self.patience),
-            batch_size=self._batch_size(n_samples),
+            batch_size=self._batch_size(presence),
             learning_rate=float(self.learning_rate),
             weight_decay=float(self.weight_decay),
             balance=self.balance,
@@ -202,10 +202,16 @@ class LearnedFusion(FusionEstimator):
         settings.check()
         return settings
 
-    def _batch_size(self, n_samples: int) -> int:
-        """Return the samples per step; ``auto`` takes some sixty steps an epoch, within limits."""
+    def _batch_size(self, presence: BoolArray) -> int:
+        """Return the samples per step.
+
+        ``auto`` takes some sixty steps an epoch on complete data, and fewer in proportion where
+        modalities are absent: an encoder then still sees as many rows in a step, and the number
+        of steps, whose fixed cost is most of that of a small one, follows presence too.
+        """
         if isinstance(self.batch_size, str) and self.batch_size == "auto":
-            return int(2 ** np.clip(np.round(np.log2(n_samples / _STEPS)), 4, 8))
+            size = presence.size / _STEPS / max(1, presence.sum()) * len(presence)
+            return int(2 ** np.clip(np.round(np.log2(max(1.0, size))), 4, 9))
         self._check_number("batch_size", whole=True)
         return int(self.batch_size)
 

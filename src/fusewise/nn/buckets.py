@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 # What one more bucket costs, in tokens: the fixed part of a pass through some layers.
-_TOKENS_PER_BUCKET = 1024
+_TOKENS_PER_BUCKET = 512
 # Cuts are sought between at most so many lengths.
 _MAX_CUTS = 64
 

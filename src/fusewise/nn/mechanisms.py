@@ -193,10 +193,10 @@ class Hierarchical(Mechanism):
     def _fuse(
         self, tokens: Mapping[str, Tokens], n: int, need_weights: bool
     ) -> tuple[Tensor, Tensor | None]:
-        x = self.marks.new_zeros(len(self.names), n, self.width)
-        valid = torch.zeros(len(self.names), n, dtype=torch.bool, device=x.device)
+        valid = torch.zeros(n, len(self.names), dtype=torch.bool, device=self.marks.device)
         within: dict[str, Tensor] = {}
-        slots = []
+        own_tokens = [self.marks[:0]] * len(self.names)
+        slots = [valid.new_zeros(0, dtype=torch.long)]
         for m, (name, pool) in enumerate(zip(self.names, self.pools, strict=True)):
             if name not in tokens:
                 continue
@@ -208,18 +208,29 @@ class Hierarchical(Mechanism):
                 token, within[name] = token + pooled, weights.mean(dim=2)
             else:
                 within[name] = token.new_ones(len(token), self.n_heads, 1)
-            slots.append((m, own.sample, token + self.marks[m]))
-            valid[m, own.sample] = True
-        if slots:
-            where = torch.cat([m * n + sample for m, sample, _ in slots])
-            x = x.view(-1, self.width).index_copy(0, where, torch.cat([t for *_, t in slots]))
-        x, valid = x.view(len(self.names), n, self.width).transpose(0, 1), valid.T
-        fused, share = self.read(self._look(x, valid), valid)
+            own_tokens[m] = token + self.marks[m]
+            slots.append(own.sample * len(self.names) + m)
+            valid[own.sample, m] = True
+        slot = torch.cat(slots)
+        met = self._met(torch.cat(own_tokens), slot, valid)
+        fused, share = self.read(met.split([len(own) for own in own_tokens]), slot, valid)
         if not need_weights:
             return fused, None
         here = [m for m, name in enumerate(self.names) if name in tokens]
         share = torch.cat([share[:, :, here], share[:, :, -1:]], dim=2)
         return fused, _dealt(share, within, tokens, self.names)
+
+    def _met(self, x: Tensor, slot: Tensor, valid: Tensor) -> Tensor:
+        """Let the tokens (N, d) of each sample look at each other, those that there are."""
+        if not len(self.layers) or not len(x):
+            return x
+        count = valid.sum(dim=1)
+        longest = int(count.max())
+        place = (valid.cumsum(dim=1) - 1).flatten()[slot]
+        packed = slot // len(self.names) * longest + place
+        wide = x.new_zeros(len(valid) * longest, self.width).index_copy(0, packed, x)
+        there = torch.arange(longest, device=x.device) < count[:, None]
+        return self._look(wide.view(len(valid), longest, -1), there).flatten(0, 1)[packed]
 
 
 class CrossModal(Mechanism):

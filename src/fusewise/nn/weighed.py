@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fusewise.nn.attention import emptied, masked_softmax
+from fusewise.nn.attention import masked_softmax
 
 
 class WeighedSum(nn.Module):
@@ -39,29 +40,40 @@ class WeighedSum(nn.Module):
         self.drop = nn.Dropout(dropout)
         self.leave = nn.LayerNorm(self.out_width)
 
-    def forward(self, tokens: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, tokens: Sequence[Tensor], slot: Tensor, valid: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Weigh and add.
 
         Parameters
         ----------
-        tokens : tensor of shape (n, M, d)
+        tokens : sequence of M tensors of shape (k, d)
+            By modality, of the samples that have it; nothing is computed for the others.
+        slot : long tensor of shape (N,)
+            Of all these tokens, one after the other: the place in ``valid`` laid out flat.
         valid : bool tensor of shape (n, M)
+            Who has what.
 
         Returns
         -------
         tensor of shape (n, 4 d), and the weights (n, H, M + 1), the learned token's last.
         """
-        tokens = emptied(self.norm(emptied(tokens, valid)), valid)
-        n = len(tokens)
+        n, n_modalities = valid.shape
+        normed = self.norm(torch.cat(list(tokens)))
+        scores = normed.new_zeros(n * n_modalities, self.n_heads)
+        scores = scores.index_copy(0, slot, self.score(normed)).view(n, n_modalities, self.n_heads)
         always = self.learned_score.expand(n, -1)[:, :, None]
-        scores = torch.cat([self.score(tokens).transpose(1, 2), always], dim=2)
         there = functional.pad(valid, (0, 1), value=True)
-        weights = masked_softmax(scores, there[:, None])  # (n, H, M + 1)
+        weights = masked_softmax(
+            torch.cat([scores.transpose(1, 2), always], dim=2), there[:, None]
+        )  # (n, H, M + 1)
         relative = (weights * there.sum(dim=1)[:, None, None]).transpose(1, 2)  # (n, M + 1, H)
-        values = torch.bmm(self.drop(tokens).transpose(0, 1), self.value).transpose(
-            0, 1
-        )  # (n, M, 4 d)
-        values = torch.cat([values, self.learned.expand(n, 1, -1)], dim=1)
-        heads = values.unflatten(2, (self.n_heads, -1))  # (n, M + 1, H, 4 d / H)
-        fused = (heads * relative[..., None]).sum(dim=1).flatten(1)
+        parts = self.drop(normed).split([len(part) for part in tokens])
+        values = torch.cat(
+            [part @ value for part, value in zip(parts, self.value, strict=True)]
+        )  # (N, 4 d)
+        own = relative[:, :-1].reshape(n * n_modalities, self.n_heads)[slot]
+        heads = values.unflatten(1, (self.n_heads, -1)) * own[..., None]  # (N, H, 4 d / H)
+        learned = self.learned.unflatten(0, (self.n_heads, -1)) * relative[:, -1, :, None]
+        fused = learned.flatten(1).index_add(0, slot // n_modalities, heads.flatten(1))
         return self.leave(fused), weights
