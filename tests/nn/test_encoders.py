@@ -261,6 +261,7 @@ def test_the_summary_token_alone_is_that_of_all_tokens() -> None:
 def test_events_reach_the_summary_token() -> None:
     """A value, a time, a variable and the summary each change the summary token."""
     encoder, rows = made("summary")
+    nn.init.normal_(encoder.layers[-1].attention.join.weight)  # at first events add nothing
     base = encoder(rows).values
     assert rows.summary is not None
     changed = {

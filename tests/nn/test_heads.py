@@ -83,13 +83,19 @@ def weighed(n_modalities=3, width=8):
     return WeighedSum(n_modalities, width, 2, 0.0).double().eval()
 
 
+def summed(fuse, tokens, valid):
+    """Give a sum of tokens (n, M, d) what it takes: the list of those that there are."""
+    modality, sample = valid.T.nonzero(as_tuple=True)
+    return fuse(tokens[sample, modality], modality, sample, len(valid))
+
+
 def test_with_equal_weights_the_sum_is_the_linear_layer_of_a_concatenation():
     """At the start, on complete samples, before the norm that follows."""
     fuse = weighed()
     tokens, valid = torch.randn(5, 3, 8).double(), torch.ones(5, 3, dtype=torch.bool)
     seen = []
     fuse.leave.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
-    _, weights = fuse(tokens, valid)
+    _, weights = summed(fuse, tokens, valid)
     side_by_side = fuse.norm(tokens).flatten(1)
     expected = side_by_side @ fuse.value.flatten(0, 1) + fuse.learned
     torch.testing.assert_close(seen[0], expected, rtol=0, atol=1e-12)
@@ -97,22 +103,18 @@ def test_with_equal_weights_the_sum_is_the_linear_layer_of_a_concatenation():
 
 
 def test_weights_sum_to_one_over_what_is_there():
-    """An absent modality has exactly none, and what stands in its slot changes nothing."""
+    """An absent modality has exactly none; the learned token always has some."""
     fuse = weighed()
     nn.init.normal_(fuse.score.weight)
     tokens = torch.randn(8, 3, 8).double()
     valid = torch.arange(8)[:, None].bitwise_and(torch.tensor([1, 2, 4])) > 0
-    poisoned = tokens.masked_fill(~valid[..., None], torch.nan)
-    outcomes = []
-    for given in (tokens, poisoned):
-        fuse.zero_grad()
-        fused, weights = fuse(given, valid)
-        torch.testing.assert_close(weights.sum(-1), torch.ones(8, 2).double())
-        assert (weights[:, :, :3].masked_fill(valid[:, None], 0) == 0).all()
-        assert (weights[:, :, 3] > 0).all()
-        fused.square().sum().backward()
-        outcomes.append([fused.detach(), *(p.grad.clone() for p in fuse.parameters())])
-    assert all(torch.equal(a, b) for a, b in zip(*outcomes, strict=True))
+    fused, weights = summed(fuse, tokens, valid)
+    torch.testing.assert_close(weights.sum(-1), torch.ones(8, 2).double())
+    assert (weights[:, :, :3].masked_fill(valid[:, None], 0) == 0).all()
+    assert (weights[:, :, 3] > 0).all()
+    for i in range(8):
+        alone, _ = summed(fuse, tokens[i : i + 1], valid[i : i + 1])
+        torch.testing.assert_close(alone[0], fused[i], rtol=0, atol=1e-12)
 
 
 @dataclass

@@ -146,23 +146,39 @@ def test_an_encoder_sees_only_who_has_its_modality(fusion):
     assert torch.isfinite(output.main).all()
 
 
-def test_inner_modules_are_given_samples():
-    """What any inner module gets first is a list of samples: never tokens of many as one list."""
+def test_what_is_inside_an_encoder_works_for_those_who_have_its_modality():
+    """It is given as many rows as where the others are left out of the batch."""
     n = 50
     presence = torch.rand(n, 3, generator=torch.Generator().manual_seed(0)) < 0.5
     for fusion in (*MERGES, *MECHANISMS):
-        network = network_of(fusion)
-        sizes: list[int] = []
+        network, batch = network_of(fusion), batch_of(n)
+        for m, (name, encoder) in enumerate(network.encoders.items()):
+            has = presence[:, m].nonzero()[:, 0]
+            those = {
+                other: rows.take(has, presence[has, i])
+                for i, (other, rows) in enumerate(sorted(batch.items()))
+            }
+            given = [
+                rows_inside(encoder, lambda: network(batch, presence)),  # noqa: B023 - called now
+                rows_inside(encoder, lambda: network(those, presence[has])),  # noqa: B023
+            ]
+            assert given[0], name
+            assert given[0] == given[1]
 
-        def note(_, given, sizes=sizes):
-            if isinstance(given[0], torch.Tensor):
-                sizes.append(len(given[0]))
 
-        for module in network.modules():
-            module.register_forward_pre_hook(note)
-        network(batch_of(n), presence)
-        # A learned token is one and the same for all: it may go through a norm by itself.
-        assert max(size for size in sizes if size != WIDTH) <= n
+def rows_inside(encoder: torch.nn.Module, run) -> list[int]:
+    """Return the length of what each module inside is given first, call by call."""
+    sizes: list[int] = []
+
+    def note(_, given):
+        if isinstance(given[0], torch.Tensor):
+            sizes.append(len(given[0]))
+
+    hooks = [module.register_forward_pre_hook(note) for module in encoder.modules()]
+    run()
+    for hook in hooks:
+        hook.remove()
+    return sizes
 
 
 @settings(max_examples=25)

@@ -193,11 +193,9 @@ class Hierarchical(Mechanism):
     def _fuse(
         self, tokens: Mapping[str, Tokens], n: int, need_weights: bool
     ) -> tuple[Tensor, Tensor | None]:
-        valid = torch.zeros(n, len(self.names), dtype=torch.bool, device=self.marks.device)
         within: dict[str, Tensor] = {}
-        own_tokens = [self.marks[:0]] * len(self.names)
-        slots = [valid.new_zeros(0, dtype=torch.long)]
-        for m, (name, pool) in enumerate(zip(self.names, self.pools, strict=True)):
+        single: dict[str, Tokens] = {}
+        for name, pool in zip(self.names, self.pools, strict=True):
             if name not in tokens:
                 continue
             own = tokens[name]
@@ -208,29 +206,34 @@ class Hierarchical(Mechanism):
                 token, within[name] = token + pooled, weights.mean(dim=2)
             else:
                 within[name] = token.new_ones(len(token), self.n_heads, 1)
-            own_tokens[m] = token + self.marks[m]
-            slots.append(own.sample * len(self.names) + m)
-            valid[own.sample, m] = True
-        slot = torch.cat(slots)
-        met = self._met(torch.cat(own_tokens), slot, valid)
-        fused, share = self.read(met.split([len(own) for own in own_tokens]), slot, valid)
+            single[name] = Tokens.single(own.sample, token)
+        fused, share = self.read(*self._met(single, n), n)
         if not need_weights:
             return fused, None
         here = [m for m, name in enumerate(self.names) if name in tokens]
         share = torch.cat([share[:, :, here], share[:, :, -1:]], dim=2)
         return fused, _dealt(share, within, tokens, self.names)
 
-    def _met(self, x: Tensor, slot: Tensor, valid: Tensor) -> Tensor:
-        """Let the tokens (N, d) of each sample look at each other, those that there are."""
-        if not len(self.layers) or not len(x):
-            return x
-        count = valid.sum(dim=1)
-        longest = int(count.max())
-        place = (valid.cumsum(dim=1) - 1).flatten()[slot]
-        packed = slot // len(self.names) * longest + place
-        wide = x.new_zeros(len(valid) * longest, self.width).index_copy(0, packed, x)
-        there = torch.arange(longest, device=x.device) < count[:, None]
-        return self._look(wide.view(len(valid), longest, -1), there).flatten(0, 1)[packed]
+    def _met(self, tokens: Mapping[str, Tokens], n: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Let the tokens of each sample look at each other.
+
+        Returns them as a list (N, d), with their modalities and samples, in this order.
+        """
+        groups = gather(tokens, self.names, n, marks=self.marks).groups()
+        places = [group.valid.flatten().nonzero()[:, 0] for group in groups]
+        values, modality, sample = (
+            torch.cat([part.flatten(0, 1).index_select(0, place) for part, place in parts])
+            for parts in (
+                [(self._look(g.values, g.valid), p) for g, p in zip(groups, places, strict=True)],
+                [(g.modality, p) for g, p in zip(groups, places, strict=True)],
+                [
+                    (g.samples[:, None].expand_as(g.modality), p)
+                    for g, p in zip(groups, places, strict=True)
+                ],
+            )
+        )
+        order = (modality * n + sample).argsort()
+        return values[order], modality[order], sample[order]
 
 
 class CrossModal(Mechanism):

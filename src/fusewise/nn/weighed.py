@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -41,25 +40,28 @@ class WeighedSum(nn.Module):
         self.leave = nn.LayerNorm(self.out_width)
 
     def forward(
-        self, tokens: Sequence[Tensor], slot: Tensor, valid: Tensor
+        self, tokens: Tensor, modality: Tensor, sample: Tensor, n: int
     ) -> tuple[Tensor, Tensor]:
         """Weigh and add.
 
         Parameters
         ----------
-        tokens : sequence of M tensors of shape (k, d)
-            By modality, of the samples that have it; nothing is computed for the others.
-        slot : long tensor of shape (N,)
-            Of all these tokens, one after the other: the place in ``valid`` laid out flat.
-        valid : bool tensor of shape (n, M)
-            Who has what.
+        tokens : tensor of shape (N, d)
+            Those that there are; nothing is computed for absent ones.
+        modality, sample : long tensors of shape (N,)
+            Whose they are; modalities ascend.
+        n : int
+            Number of samples.
 
         Returns
         -------
         tensor of shape (n, 4 d), and the weights (n, H, M + 1), the learned token's last.
         """
-        n, n_modalities = valid.shape
-        normed = self.norm(torch.cat(list(tokens)))
+        n_modalities = len(self.value)
+        slot = sample * n_modalities + modality
+        valid = torch.zeros(n * n_modalities, dtype=torch.bool, device=tokens.device)
+        valid = valid.index_fill(0, slot, True).view(n, n_modalities)
+        normed = self.norm(tokens)
         scores = normed.new_zeros(n * n_modalities, self.n_heads)
         scores = scores.index_copy(0, slot, self.score(normed)).view(n, n_modalities, self.n_heads)
         always = self.learned_score.expand(n, -1)[:, :, None]
@@ -68,12 +70,13 @@ class WeighedSum(nn.Module):
             torch.cat([scores.transpose(1, 2), always], dim=2), there[:, None]
         )  # (n, H, M + 1)
         relative = (weights * there.sum(dim=1)[:, None, None]).transpose(1, 2)  # (n, M + 1, H)
-        parts = self.drop(normed).split([len(part) for part in tokens])
+        counts = torch.bincount(modality, minlength=n_modalities).tolist()
+        parts = self.drop(normed).split(counts)
         values = torch.cat(
             [part @ value for part, value in zip(parts, self.value, strict=True)]
         )  # (N, 4 d)
         own = relative[:, :-1].reshape(n * n_modalities, self.n_heads)[slot]
         heads = values.unflatten(1, (self.n_heads, -1)) * own[..., None]  # (N, H, 4 d / H)
         learned = self.learned.unflatten(0, (self.n_heads, -1)) * relative[:, -1, :, None]
-        fused = learned.flatten(1).index_add(0, slot // n_modalities, heads.flatten(1))
+        fused = learned.flatten(1).index_add(0, sample, heads.flatten(1))
         return self.leave(fused), weights
