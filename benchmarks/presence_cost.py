@@ -228,7 +228,13 @@ def main() -> None:
                 "one network at the estimator's default sizes without masking, one thread. An "
                 "epoch includes what is measured after it (check loss, contributions). Load at the "
                 f"end {load:.1f}."
-            )
+            ),
+            (
+                "The automatic batch is larger where modalities are absent (at 8,000 samples 512 "
+                "in place of 128), so that an encoder sees as many rows in a step: an epoch with "
+                "80 % absent also takes a quarter of the steps. At equal steps the fixed cost of a "
+                "step keeps the ratio of narrow tables near .6."
+            ),
         ],
     )
 
