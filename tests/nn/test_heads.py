@@ -124,19 +124,25 @@ class Said:
 
 
 def test_readouts_are_the_joint_head_the_vote_and_their_mean():
-    """The vote is the mean of logits over who is there; `both` the mean of probabilities."""
+    """The vote is the mean of logits over who is there; `both` the mean of probabilities.
+
+    One modality alone answers by its own head, whatever is read.
+    """
     a, b = torch.tensor([[1.0, 3.0], [2.0, 0.0]]), torch.tensor([[5.0, 1.0]])
     main = torch.tensor([[0.0, 1.0], [1.0, 0.0], [2.0, 2.0]])
     said = Said(main, {"a": (torch.tensor([0, 1]), a), "b": (torch.tensor([1]), b)})
     vote = torch.stack([a[0], (a[1] + b[0]) / 2, torch.zeros(2)])
+    # The first sample has one modality, the second two, the third none.
+    joint = torch.stack([a[0], main[1], main[2]])
     read = readouts("cross_entropy", said)
     assert tuple(read) == READOUTS
-    torch.testing.assert_close(read["joint"].exp(), main.softmax(1))
+    torch.testing.assert_close(read["joint"].exp(), joint.softmax(1))
     torch.testing.assert_close(read["heads"].exp(), vote.softmax(1))
-    torch.testing.assert_close(read["both"].exp(), (main.softmax(1) + vote.softmax(1)) / 2)
+    torch.testing.assert_close(read["both"].exp(), (joint.softmax(1) + vote.softmax(1)) / 2)
     numbers = readouts("squared_error", said)
+    torch.testing.assert_close(numbers["joint"], joint)
     torch.testing.assert_close(numbers["heads"], vote)
-    torch.testing.assert_close(numbers["both"], (main + vote) / 2)
+    torch.testing.assert_close(numbers["both"], (joint + vote) / 2)
     assert set(readouts("squared_error", Said(main, {}))) == {"joint"}
 
 

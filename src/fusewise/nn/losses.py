@@ -41,6 +41,10 @@ def readouts(loss: str, output: Any) -> dict[str, Tensor]:
     ``heads`` is the vote of the modalities' own heads: the mean of their logits (or numbers) over
     the modalities that a sample has. ``both`` is the mean of its probabilities (or numbers) with
     those of the fused head. Where few samples teach many columns the heads overfit less.
+
+    A sample with one modality is always answered by the head of that modality: there is nothing to
+    fuse, and training shows the fused head such samples rarely, the modality's own head in every
+    sample that has it.
     """
     joint = output.main
     if not output.auxiliary:
@@ -50,9 +54,12 @@ def readouts(loss: str, output: Any) -> dict[str, Tensor]:
         total = total.index_add(0, sample, logits.to(joint.dtype))
         count = count.index_add(0, sample, torch.ones_like(logits[:, :1], dtype=joint.dtype))
     heads = total / count.clamp(min=1)
+    alone = count == 1
     if loss != "cross_entropy":
+        joint = torch.where(alone, heads, joint)
         return {"joint": joint, "both": (joint + heads) / 2, "heads": heads}
     joint, heads = joint.log_softmax(dim=-1), heads.log_softmax(dim=-1)
+    joint = torch.where(alone, heads, joint)
     both = torch.logaddexp(joint, heads) - math.log(2)
     return {"joint": joint, "both": both, "heads": heads}
 
