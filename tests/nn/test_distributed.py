@@ -53,6 +53,13 @@ def test_two_processes_are_one(two_processes: Path, name: str) -> None:
     assert all(np.array_equal(first[key], second[key]) for key in first)
 
 
+def test_no_thread_outlives_the_group(two_processes: Path) -> None:
+    """One that did would meet the interpreter's end, where it now and then aborts the process."""
+    for rank in range(2):
+        threads = json.loads((two_processes / f"threads-{rank}.json").read_text())
+        assert not [name for name in threads if "gloo" in name]
+
+
 def test_one_process_goes_on_where_two_stopped(two_processes: Path) -> None:
     """Their checkpoint is that of the same training."""
     again = trained(**CASES["ordinary"], checkpoint=two_processes / "checkpoint-0.pt")

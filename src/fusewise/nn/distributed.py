@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import gc
+import importlib
 import os
 from dataclasses import dataclass
 
@@ -81,6 +83,9 @@ def join_processes(device: str) -> Processes:
     if not distributed.is_available():
         return Processes(0, 1, torch.device(device))
     if not distributed.is_initialized() and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        # DistributedDataParallel imports this module, whose defaults hold the group for ever if it
+        # exists by then: its threads would then meet the interpreter's end and abort.
+        importlib.import_module("torch.distributed.nn.functional")
         distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
         # Kept for later trainings in the same processes.
         atexit.register(_leave)
@@ -94,5 +99,7 @@ def join_processes(device: str) -> Processes:
 
 
 def _leave() -> None:
+    """End the group and its threads while the interpreter still lives."""
+    gc.collect()  # A wrapped module is part of cycles and holds the group.
     if distributed.is_initialized():
         distributed.destroy_process_group()
