@@ -26,8 +26,8 @@ def build(
     ----------
     spec : dict
         ``joining`` (a merge or a mechanism by name), ``width``, ``hidden``, ``n_heads``,
-        ``n_layers`` (of a mechanism), ``event_layers``, ``event_tokens``, ``dropout``,
-        ``input_dropout``, ``n_bins``, ``n_outputs``, and under ``modalities`` what
+        ``n_layers`` (of a mechanism), ``event_layers``, ``event_tokens``, ``event_dropout``,
+        ``dropout``, ``n_bins``, ``n_submodels``, ``n_outputs``, and under ``modalities`` what
         :meth:`~fusewise.fusion.tensors.TensorEncoder.sizes` says of each, with ``output_width``
         and ``frozen`` beside it for an encoder that the user brought.
     given : dict of str to Module, optional
@@ -60,6 +60,7 @@ def build(
         spec["n_outputs"],
         hidden=spec["hidden"],
         dropout=spec["dropout"],
+        n_submodels=spec["n_submodels"],
     )
 
 
@@ -86,9 +87,11 @@ def _encoder(
             dropout=dropout,
             n_summary=sizes["n_columns"],
             summary_edges=edges,
-            summary_dropout=spec["input_dropout"],
+            event_dropout=spec["event_dropout"],
             n_bins=spec["n_bins"],
             tokens=spec["event_tokens"],
+            # Without columns there is nothing that they could read differently.
+            n_submodels=spec["n_submodels"] if sizes["n_columns"] else 1,
         )
     if sizes["n_columns"] > WIDE:
         return WideTableEncoder(
@@ -101,5 +104,5 @@ def _encoder(
         edges=edges,
         n_bins=spec["n_bins"],
         dropout=dropout,
-        input_dropout=spec["input_dropout"],
+        n_submodels=spec["n_submodels"],
     )

@@ -10,7 +10,7 @@ import pandas as pd
 
 from fusewise.data import MultimodalDataset
 from fusewise.exceptions import DatasetError
-from fusewise.fusion.intermediate import DEFAULT_MASKING
+from fusewise.fusion.intermediate import DEFAULT_MASKING, N_SUBMODELS
 from fusewise.fusion.learned import (
     LearnedClassifierMixin,
     LearnedFusion,
@@ -94,7 +94,7 @@ class _AttentionFusion(LearnedFusion):
         max_epochs: int = 40,
         patience: int = 5,
         batch_size: int | str = "auto",
-        learning_rate: float = 2e-3,
+        learning_rate: float = 1e-3,
         weight_decay: float = 1e-2,
         width: int = 32,
         dropout: float = 0.3,
@@ -135,13 +135,17 @@ class _AttentionFusion(LearnedFusion):
         return (self.mechanism,)
 
     def _sizes(self) -> dict[str, Any]:
+        hierarchical = self.mechanism == "hierarchical"
         return {
             "hidden": 128,
             "n_heads": 4,
             "n_layers": 1,
             "event_layers": 1,
-            "event_tokens": "summary" if self.mechanism == "hierarchical" else "events",
-            "input_dropout": 0.1,
+            "event_tokens": "summary" if hierarchical else "events",
+            # A stream is learned by heart before it is understood: training sees half of its events.
+            "event_dropout": 0.5,
+            # Where all events of a sample meet, submodels would cost as much as networks.
+            "n_submodels": N_SUBMODELS if hierarchical else 1,
         }
 
     def attention_weights(self, X: MultimodalDataset) -> pd.DataFrame:

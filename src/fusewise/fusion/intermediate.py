@@ -15,6 +15,7 @@ from fusewise.fusion.masking import Masking
 
 # In the order in which a draw is decided.
 MERGE_NAMES = ("concatenate", "gated", "mean")
+N_SUBMODELS = 8
 DEFAULT_MASKING = Masking("uniform", rate=0.3)
 
 
@@ -115,7 +116,7 @@ class _IntermediateFusion(LearnedFusion):
         max_epochs: int = 40,
         patience: int = 5,
         batch_size: int | str = "auto",
-        learning_rate: float = 2e-3,
+        learning_rate: float = 1e-3,
         weight_decay: float = 1e-2,
         width: int = 32,
         dropout: float = 0.3,
@@ -164,7 +165,9 @@ class _IntermediateFusion(LearnedFusion):
             "n_layers": 0,
             "event_layers": 1,
             "event_tokens": "summary",
-            "input_dropout": 0.1,
+            # A stream is learned by heart before it is understood: training sees half of its events.
+            "event_dropout": 0.5,
+            "n_submodels": N_SUBMODELS,
         }
 
 

@@ -458,10 +458,12 @@ class LearnedFusion(FusionEstimator):
             name: batch[name].take(index, shown[:, m]).to(device, torch.float64)
             for m, name in enumerate(self.modalities_)
         }
-        with torch.inference_mode():
-            for network in self.networks_:
-                module = network.module(device, "float64")
-                yield module(taken, shown.to(device), need_weights=need_weights)
+        for network in self.networks_:
+            module = network.module(device, "float64")
+            # Not around the yield: what the caller does there is the caller's.
+            with torch.inference_mode():
+                output = module(taken, shown.to(device), need_weights=need_weights)
+            yield output
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "networks_")

@@ -17,6 +17,7 @@ from fusewise.nn.attention import TransformerLayer, emptied
 from fusewise.nn.batch import EventRows, Tokens
 from fusewise.nn.buckets import length_buckets
 from fusewise.nn.embeddings import TimeEncoding
+from fusewise.nn.submodels import views
 from fusewise.nn.table import TableEncoder
 
 TOKENS = ("events", "summary")
@@ -66,11 +67,14 @@ class EventEncoder(nn.Module):
         What comes out: the summary token and those of all events, or the first alone.
     n_buckets : int
         The most groups of similar length.
+    n_submodels : int
+        Number S of submodels, each with a summary token of its own. They share the events, so
+        more than one is possible with one layer or none, and the summary alone coming out.
 
     Raises
     ------
     DatasetError
-        A choice of `tokens` that does not exist, and, in use, rows with other values per event
+        A choice of `tokens` that does not exist, submodels that are not possible, and, in use, rows with other values per event
         or other summary columns than declared.
 
     References
@@ -95,12 +99,20 @@ class EventEncoder(nn.Module):
         n_bins: int = 8,
         tokens: str = "events",
         n_buckets: int = 4,
+        n_submodels: int = 1,
     ) -> None:
         super().__init__()
         if tokens not in TOKENS:
             raise DatasetError(
                 f"tokens={tokens!r} does not exist; one of {', '.join(TOKENS)} does."
             )
+        if n_submodels > 1 and (n_layers > 1 or tokens != "summary" or not n_summary):
+            raise DatasetError(
+                f"{n_submodels} submodels share the events of a sample, which takes at most one "
+                f"layer, tokens='summary' and summary columns; got {n_layers} layers, "
+                f"tokens={tokens!r} and {n_summary} columns."
+            )
+        self.n_submodels = n_submodels
         self.width, self.tokens = width, tokens
         self.n_values, self.n_summary = n_values, n_summary
         self.event_dropout, self.n_buckets = event_dropout, n_buckets
@@ -108,7 +120,7 @@ class EventEncoder(nn.Module):
         if n_summary:
             self.summary = TableEncoder(
                 n_summary, (), width, edges=summary_edges, n_bins=n_bins,
-                dropout=dropout, input_dropout=summary_dropout,
+                dropout=dropout, input_dropout=summary_dropout, n_submodels=n_submodels,
             )  # fmt: skip
         else:
             self.learned = nn.Parameter(torch.randn(width))
@@ -140,18 +152,21 @@ class EventEncoder(nn.Module):
                 torch.cat([_lengthened(part, longest) for part in column])[back]
                 for column in zip(*parts, strict=True)
             )
+        if self.n_submodels > 1:
+            return Tokens.single(views(rows.sample, self.n_submodels), values.flatten(0, 1))
         return Tokens(sample=rows.sample, values=values, valid=valid, time=time)
 
     def _first(self, rows: EventRows) -> Tensor:
-        """Return the summary tokens (k, 1, d)."""
+        """Return the summary tokens (k, S, d)."""
         if self.n_summary and rows.summary is not None:
-            return self.summary(rows.summary).values
+            values: Tensor = self.summary(rows.summary).values
+            return values.view(-1, self.n_submodels, self.width)
         return self.learned.expand(rows.n_rows, 1, -1)
 
     def _bucket(
         self, first: Tensor, events: Tensor, rows: EventRows, index: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return values (j, T + 1, d), valid and time (j, T + 1) of one group of rows."""
+        """Return values (j, T + S, d), valid and time (j, T + S) of one group of rows."""
         event, valid = rows.slots(index)
         seen = valid
         if self.training and self.event_dropout:
@@ -161,15 +176,22 @@ class EventEncoder(nn.Module):
         x = x.index_copy(0, valid.reshape(-1).nonzero()[:, 0], events.index_select(0, chosen))
         time = rows.time.new_zeros(valid.shape).masked_scatter(valid, rows.time[chosen])
         x = torch.cat([first, x.view(*valid.shape, self.width)], dim=1)
-        seen, time = pad(seen, (1, 0), value=True), pad(time, (1, 0))
+        own = self.n_submodels
+        seen, time = pad(seen, (own, 0), value=True), pad(time, (own, 0))
         for i, layer in enumerate(self.layers):
-            if self.tokens == "summary" and i == len(self.layers) - 1:
+            if own > 1:
+                # Each sees its own summary and all events.
+                alone = torch.eye(own, dtype=torch.bool, device=x.device)
+                visible = seen[:, None].repeat(1, own, 1)
+                visible[:, :, :own] = alone
+                x, _ = layer(x[:, :own], seen[:, :own], x, visible)
+            elif self.tokens == "summary" and i == len(self.layers) - 1:
                 # The events of the last layer would be thrown away.
                 x, _ = layer(x[:, :1], seen[:, :1], x, seen)
             else:
                 x, _ = layer(x, seen)
         if self.tokens == "summary":
-            x, seen, time = x[:, :1], seen[:, :1], time[:, :1]
+            x, seen, time = x[:, :own], seen[:, :own], time[:, :own]
         x = emptied(self.norm(emptied(x, seen)), seen)
         return x, seen, time.to(x.dtype).masked_fill(~seen, 0)
 

@@ -38,7 +38,10 @@ class ModalityHead(nn.Module):
         nn.init.zeros_(self.embedded.bias)
 
     def forward(self, embedding: Tensor, rows: Rows) -> Tensor:
-        """Return logits, or a mean in regression, (k, K) of the rows (k, d)."""
+        """Return logits, or a mean in regression, from embeddings.
+
+        (k, K) from (k, d), or (k, S, K) from what S submodels made of the rows (k, S, d).
+        """
         said: Tensor = self.embedded(embedding)
         table = rows.summary if isinstance(rows, EventRows) else rows
         if self.straight is None or table is None:
@@ -46,7 +49,8 @@ class ModalityHead(nn.Module):
         values = table.values.to(embedding.dtype).masked_fill(table.missing, 0)
         columns = torch.cat([values, table.missing.to(embedding.dtype)], dim=1)
         scale = min(1.0, _COLUMNS / (2 * self.n_columns))
-        return said + self.straight(columns * scale)
+        straight = self.straight(columns * scale)
+        return said + (straight if said.ndim == 2 else straight[:, None])
 
 
 def columns_of(encoder: nn.Module) -> int:

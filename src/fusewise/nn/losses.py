@@ -22,8 +22,12 @@ def sample_losses(loss: str, output: Tensor, target: Tensor) -> Tensor:
         With ``cross_entropy`` the output is (n, K) logits and the target (n,) classes 0..K-1; with
         ``squared_error`` the output is (n, 1) and the target (n,) numbers.
     output, target : Tensor
-        Of the same samples.
+        Of the same samples. Of S submodels the output is (n, S, K), and the loss their mean.
     """
+    if output.ndim == 3:
+        n, size = output.shape[:2]
+        each = sample_losses(loss, output.flatten(0, 1), target.repeat_interleave(size))
+        return each.view(n, size).mean(dim=1)
     if output.dtype in (torch.float16, torch.bfloat16):
         output = output.float()
     if loss == "cross_entropy":
@@ -45,23 +49,32 @@ def readouts(loss: str, output: Any) -> dict[str, Tensor]:
     A sample with one modality is always answered by the head of that modality: there is nothing to
     fuse, and training shows the fused head such samples rarely, the modality's own head in every
     sample that has it.
+
+    Of submodels it is the mean of their probabilities (or numbers).
     """
-    joint = output.main
+    main = output.main
+    joint = _said(loss, main)
     if not output.auxiliary:
-        return {"joint": joint.log_softmax(dim=-1) if loss == "cross_entropy" else joint}
-    total, count = torch.zeros_like(joint), joint.new_zeros(len(joint), 1)
+        return {"joint": joint}
+    total, count = torch.zeros_like(main), main.new_zeros(len(main))
     for sample, logits in output.auxiliary.values():
-        total = total.index_add(0, sample, logits.to(joint.dtype))
-        count = count.index_add(0, sample, torch.ones_like(logits[:, :1], dtype=joint.dtype))
-    heads = total / count.clamp(min=1)
-    alone = count == 1
-    if loss != "cross_entropy":
-        joint = torch.where(alone, heads, joint)
-        return {"joint": joint, "both": (joint + heads) / 2, "heads": heads}
-    joint, heads = joint.log_softmax(dim=-1), heads.log_softmax(dim=-1)
-    joint = torch.where(alone, heads, joint)
-    both = torch.logaddexp(joint, heads) - math.log(2)
+        total = total.index_add(0, sample, logits.to(main.dtype))
+        count = count.index_add(0, sample, count.new_ones(len(sample)))
+    heads = _said(loss, total / count.clamp(min=1).view(-1, *[1] * (main.ndim - 1)))
+    joint = torch.where((count == 1)[:, None], heads, joint)
+    if loss == "cross_entropy":
+        both = torch.logaddexp(joint, heads) - math.log(2)
+    else:
+        both = (joint + heads) / 2
     return {"joint": joint, "both": both, "heads": heads}
+
+
+def _said(loss: str, output: Tensor) -> Tensor:
+    """Return log-probabilities or numbers (n, K), the mean over submodels where there are any."""
+    if loss != "cross_entropy":
+        return output if output.ndim == 2 else output.mean(dim=1)
+    each = output.log_softmax(dim=-1)
+    return each if each.ndim == 2 else each.logsumexp(dim=1) - math.log(each.shape[1])
 
 
 class Objective(nn.Module):
@@ -71,7 +84,7 @@ class Objective(nn.Module):
     ----------
     network : nn.Module
         ``network(batch, presence)`` gives an output with ``main`` (n, K) and ``auxiliary``,
-        ``{modality: (sample (j,), (j, K))}``.
+        ``{modality: (sample (j,), (j, K))}``; with S submodels (n, S, K) and (j, S, K).
     loss : str
         As in :func:`sample_losses`.
     auxiliary_weight : float

@@ -49,6 +49,12 @@ class AttentionWeights:
     time: Tensor
     valid: Tensor
 
+    def mean_of(self, n_submodels: int) -> AttentionWeights:
+        """Return the mean over the submodels of each sample."""
+        first = slice(None, None, n_submodels)
+        mean = self.values.unflatten(0, (-1, n_submodels)).mean(dim=1)
+        return AttentionWeights(mean, self.modality, self.time[first], self.valid[first])
+
 
 class Mechanism(nn.Module):
     """Base of the mechanisms.

@@ -18,6 +18,7 @@ from fusewise.nn.given import GivenEncoder
 from fusewise.nn.heads import ModalityHead, columns_of
 from fusewise.nn.mechanisms import AttentionWeights, Hierarchical, Mechanism
 from fusewise.nn.merge import Merge
+from fusewise.nn.submodels import LastLinear, shown_to_all
 from fusewise.nn.table import TableEncoder, WideTableEncoder
 
 __all__ = ["FusionNetwork", "Output"]
@@ -29,9 +30,10 @@ class Output:
 
     Parameters
     ----------
-    main : tensor of shape (n, K)
-        Logits, or a mean in regression, from all modalities of each sample.
-    auxiliary : dict of str to (long tensor (j,), tensor (j, K))
+    main : tensor of shape (n, K) or (n, S, K)
+        Logits, or a mean in regression, from all modalities of each sample; of each submodel
+        where there are several.
+    auxiliary : dict of str to (long tensor (j,), tensor (j, K) or (j, S, K))
         The same from one modality alone, with the samples that have it. Without the modalities
         that nobody has; empty for a network without auxiliary heads.
     weights : AttentionWeights or None
@@ -61,9 +63,13 @@ class FusionNetwork(nn.Module):
         Whether each modality has a head of its own, so that none is starved by a stronger one.
     hidden : int or None
         Width of the hidden layer of the main head; None takes twice the width of an embedding.
+        Hierarchical attention brings its own.
     dropout : float
     n_heads : int
         Heads of the pools that make one embedding of the tokens of a modality.
+    n_submodels : int
+        Number S of submodels. Encoders that were made for as many give each its own view; of the
+        others all have the same.
 
     Raises
     ------
@@ -81,8 +87,10 @@ class FusionNetwork(nn.Module):
         hidden: int | None = None,
         dropout: float = 0.1,
         n_heads: int = 4,
+        n_submodels: int = 1,
     ) -> None:
         super().__init__()
+        self.n_submodels = n_submodels
         self.names = tuple(sorted(encoders))
         self.width = _common_width(encoders)
         _check_fusion(fuse, self.names, self.width)
@@ -105,10 +113,16 @@ class FusionNetwork(nn.Module):
             if auxiliary
         )
         hidden = 2 * self.width if hidden is None else hidden
-        self.decode = nn.Sequential(
-            nn.Dropout(dropout), nn.Linear(fuse.out_width, hidden), nn.GELU(),
-            nn.Dropout(dropout), nn.Linear(hidden, n_outputs),
-        )  # fmt: skip
+        enter: list[nn.Module] = [nn.Dropout(dropout), nn.Linear(fuse.out_width, hidden)]
+        if isinstance(fuse, Hierarchical):
+            # It gives a sum of projections already, as the layer does that follows a merge.
+            hidden, enter = fuse.out_width, []
+        last = (
+            nn.Linear(hidden, n_outputs)
+            if n_submodels == 1
+            else LastLinear(hidden, n_outputs, n_submodels)
+        )
+        self.decode = nn.Sequential(*enter, nn.GELU(), nn.Dropout(dropout), last)
 
     @property
     def encoders(self) -> dict[str, nn.Module]:
@@ -133,7 +147,8 @@ class FusionNetwork(nn.Module):
             for m, name in enumerate(self.names)
             if (rows := self._rows(batch.get(name), presence[:, m])) is not None
         }
-        tokens = {name: self.encoders[name](rows) for name, rows in present.items()}
+        tokens = {name: self._tokens(name, rows) for name, rows in present.items()}
+        presence = presence.repeat_interleave(self.n_submodels, dim=0)
         embeddings = self._embeddings(tokens)
         weights = None
         if isinstance(self.fuse, Merge):
@@ -141,11 +156,27 @@ class FusionNetwork(nn.Module):
         else:
             fused, weights = self.fuse(tokens, presence, need_weights=need_weights)
         auxiliary = {
-            name: (tokens[name].sample, head(embeddings[name], present[name]))
+            name: (present[name].sample, head(self._by_row(embeddings[name]), present[name]))
             for name, head in zip(self.names, self.heads, strict=False)
             if name in tokens
         }
+        if weights is not None:
+            weights = weights.mean_of(self.n_submodels)
         return Output(self.decode(fused), auxiliary, weights)
+
+    def _tokens(self, name: str, rows: Rows) -> Tokens:
+        """Return the tokens of what each submodel sees."""
+        encoder = self.encoders[name]
+        tokens: Tokens = encoder(rows)
+        if getattr(encoder, "n_submodels", 1) == self.n_submodels:
+            return tokens
+        return shown_to_all(tokens, self.n_submodels)
+
+    def _by_row(self, embedding: Tensor) -> Tensor:
+        """Return (j, d), or (j, S, d) with several submodels."""
+        return (
+            embedding if self.n_submodels == 1 else embedding.unflatten(0, (-1, self.n_submodels))
+        )
 
     def _rows(self, rows: Rows | None, present: Tensor) -> Rows | None:
         """Return the rows of those who have the modality; None where nobody does."""

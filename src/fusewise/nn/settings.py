@@ -76,7 +76,7 @@ class Settings:
     schedule: str = "constant"
     average: float = 0.99
     gradient_clip: float = 1.0
-    auxiliary_weight: float = 0.2
+    auxiliary_weight: float = 0.5
     balance: str | None = None
     contribution_rows: int = 2000
     device: str = "cpu"

@@ -20,6 +20,7 @@ from fusewise.nn.embeddings import (
     PiecewiseLinear,
     normal_edges,
 )
+from fusewise.nn.submodels import SignedLinear, views
 
 EMBEDDINGS = ("piecewise", "periodic", "linear")
 
@@ -52,6 +53,8 @@ class TableEncoder(nn.Module):
         Share of hidden units that training sets to 0.
     input_dropout : float
         Share of numbers that training sets to 0, the middle of a scaled column.
+    n_submodels : int
+        Number S of submodels that read the columns in their own way.
 
     Raises
     ------
@@ -61,6 +64,9 @@ class TableEncoder(nn.Module):
 
     References
     ----------
+    Gorishniy, Kotelnikov, Babenko (2025). TabM: Advancing Tabular Deep Learning with
+    Parameter-Efficient Ensembling. ICLR. (The submodels.)
+
     Gorishniy, Rubachev, Khrulkov, Babenko (2021). Revisiting Deep Learning Models for Tabular
     Data. NeurIPS 34. (The residual network.)
     """
@@ -78,27 +84,25 @@ class TableEncoder(nn.Module):
         n_layers: int = 1,
         dropout: float = 0.1,
         input_dropout: float = 0.0,
+        n_submodels: int = 1,
     ) -> None:
         super().__init__()
-        self.width = width
+        self.width, self.n_submodels = width, n_submodels
         self.n_columns, self.n_levels = n_columns, tuple(n_levels)
         hidden = width if hidden is None else hidden
         self.numbers = _numbers(embedding, n_columns, edges, n_bins)
         self.levels = Levels(self.n_levels) if self.n_levels else None
-        inputs = self.numbers.out_width + n_columns
-        inputs += self.levels.out_width if self.levels is not None else 0
         self.input_dropout = input_dropout
-        # A table may have lost all its columns: then the token is the same for every row.
-        self.enter = nn.Linear(max(inputs, 1), hidden)
+        self.enter = SignedLinear(self._columns(), hidden, n_submodels)
         self.layers = nn.ModuleList(_Residual(hidden, dropout) for _ in range(n_layers))
         self.leave = nn.Sequential(
             nn.LayerNorm(hidden), nn.GELU(), nn.Linear(hidden, width), nn.LayerNorm(width)
         )
 
     def forward(self, rows: TableRows) -> Tokens:
-        """Return one token per row."""
+        """Return one token per row, or per submodel's view of a row."""
         _check_columns(rows, self.n_columns, self.n_levels)
-        values = rows.values.to(self.enter.weight.dtype)
+        values = rows.values.to(self.enter.map.weight.dtype)
         if self.training and self.input_dropout:
             # To the median, as if the cell said nothing unusual; not to an encoding of nothing.
             values = values.masked_fill(torch.rand_like(values) < self.input_dropout, 0)
@@ -111,7 +115,17 @@ class TableEncoder(nn.Module):
         x = self.enter(x)
         for layer in self.layers:
             x = layer(x)
-        return Tokens.single(rows.sample, self.leave(x))
+        return Tokens.single(views(rows.sample, self.n_submodels), self.leave(x))
+
+    def _columns(self) -> Tensor:
+        """Return which column each input speaks of: numbers, their flags, then levels."""
+        p, each = self.n_columns, self.numbers.out_width // max(1, self.n_columns)
+        parts = [torch.arange(p).repeat_interleave(each), torch.arange(p, 2 * p)]
+        if self.levels is not None:
+            parts.append(2 * p + torch.arange(self.levels.out_width))
+        column = torch.cat(parts)
+        # A table may have lost all its columns: then the token is the same for every row.
+        return column if len(column) else torch.zeros(1, dtype=torch.long)
 
 
 class WideTableEncoder(nn.Module):

@@ -37,7 +37,6 @@ class WeighedSum(nn.Module):
         self.learned_score = nn.Parameter(torch.zeros(n_heads))
         self.learned = nn.Parameter(torch.empty(self.out_width).uniform_(-bound, bound))
         self.drop = nn.Dropout(dropout)
-        self.leave = nn.LayerNorm(self.out_width)
 
     def forward(
         self, tokens: Tensor, modality: Tensor, sample: Tensor, n: int
@@ -79,4 +78,4 @@ class WeighedSum(nn.Module):
         heads = values.unflatten(1, (self.n_heads, -1)) * own[..., None]  # (N, H, 4 d / H)
         learned = self.learned.unflatten(0, (self.n_heads, -1)) * relative[:, -1, :, None]
         fused = learned.flatten(1).index_add(0, sample, heads.flatten(1))
-        return self.leave(fused), weights
+        return fused, weights
