@@ -78,7 +78,7 @@ class Settings:
     gradient_clip: float = 1.0
     auxiliary_weight: float = 0.5
     balance: str | None = None
-    contribution_rows: int = 2000
+    contribution_rows: int = 500
     device: str = "cpu"
     mixed_precision: bool = False
 
