@@ -76,7 +76,7 @@ class Settings:
     schedule: str = "constant"
     average: float = 0.99
     gradient_clip: float = 1.0
-    auxiliary_weight: float = 0.5
+    auxiliary_weight: float = 1.0
     balance: str | None = None
     contribution_rows: int = 500
     device: str = "cpu"
