@@ -58,6 +58,14 @@ def fitted(ds):
     return AttentionFusionClassifier(**SMALL).fit(ds)
 
 
+def test_asking_a_network_leaves_the_callers_gradients_alone(ds, fitted):
+    """Also while the networks are asked one by one, or no longer after the first."""
+    answers = fitted._forward(fitted._batch(ds), fitted.presence(ds), np.arange(5))
+    next(answers)
+    assert torch.is_grad_enabled()
+    assert not torch.is_inference_mode_enabled()
+
+
 def two_tables(a, b, y, **columns):
     """Return a dataset of two tables, with empty rows where a sample has none."""
     ids = np.arange(len(y))
@@ -745,7 +753,6 @@ def test_scalars_of_numpy_are_numbers(ds):
 TOGETHER = """
 import sys
 import numpy as np
-import torch
 from fusewise import IntermediateFusionClassifier
 from fusewise.testing import make_dataset
 

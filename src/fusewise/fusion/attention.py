@@ -11,12 +11,8 @@ import pandas as pd
 from fusewise.data import MultimodalDataset
 from fusewise.exceptions import DatasetError
 from fusewise.fusion.intermediate import DEFAULT_MASKING, N_SUBMODELS
-from fusewise.fusion.learned import (
-    LearnedClassifierMixin,
-    LearnedFusion,
-    LearnedRegressorMixin,
-    chunks,
-)
+from fusewise.fusion.learned import LearnedFusion
+from fusewise.fusion.learned_answers import LearnedClassifierMixin, LearnedRegressorMixin, chunks
 
 MECHANISM_NAMES = ("hierarchical", "cross", "temporal")
 

@@ -6,11 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from fusewise.exceptions import DatasetError
-from fusewise.fusion.learned import (
-    LearnedClassifierMixin,
-    LearnedFusion,
-    LearnedRegressorMixin,
-)
+from fusewise.fusion.learned import LearnedFusion
+from fusewise.fusion.learned_answers import LearnedClassifierMixin, LearnedRegressorMixin
 from fusewise.fusion.masking import Masking
 
 # In the order in which a draw is decided.

@@ -1,23 +1,18 @@
-"""What the learned strategies share: tensors in, a committee of networks, predictions out."""
+"""What the learned strategies share: how a committee of networks is trained."""
 
 from __future__ import annotations
 
-import numbers
-import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.base import ClassifierMixin
 
 from fusewise.data import Deployment, MultimodalDataset, folds, inner_validation
 from fusewise.exceptions import DatasetError, FusewiseWarning, UnknownModalityError, did_you_mean
-from fusewise.fusion.base import FusionClassifierMixin, FusionEstimator, FusionRegressorMixin
 from fusewise.fusion.committee import (
     Draw,
     Member,
@@ -26,18 +21,14 @@ from fusewise.fusion.committee import (
     contribution_table,
     history_table,
     pooled_losses,
-    several_processes,
     stopped_at,
     train_members,
 )
 from fusewise.fusion.given import UserEncoder
+from fusewise.fusion.learned_answers import LearnedAnswers
 from fusewise.fusion.masking import Masking, plan_removals
 from fusewise.fusion.mixture import mixture_weights
-from fusewise.fusion.tensors import TensorEncoder, fit_tensor_encoders
-from fusewise.fusion.weights import FittedNetwork
-
-if TYPE_CHECKING:
-    from fusewise.nn import Rows
+from fusewise.fusion.tensors import fit_tensor_encoders
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
@@ -45,50 +36,12 @@ IntArray = npt.NDArray[np.intp]
 
 # Networks forget epochs of a growing masking: it reaches its rate after this share of them.
 _RAMP = 0.25
-_CHUNK = 1024
-# Steps per epoch that an automatic batch size aims at, on complete data.
-_STEPS = 64
 # A weight that is next to nothing beside those of other rows, whose mean is 1.
 _HARDLY = 1e-12
-UNSEEN = ("ignore", "refuse")
 
 
-class LearnedFusion(FusionEstimator):
+class LearnedFusion(LearnedAnswers):
     """Base of the strategies that are networks; subclasses say how modalities are joined."""
-
-    encoders: Any
-    masking: Any
-    deployment: Any
-    n_members: int
-    max_epochs: int
-    patience: int
-    batch_size: int | str
-    learning_rate: float
-    weight_decay: float
-    width: int
-    dropout: float
-    balance: str | None
-    unseen: str
-    device: str
-    checkpoint: Any
-    random_state: int
-    n_jobs: int | None
-    verbose: Any
-
-    encoders_: dict[str, TensorEncoder]  # type: ignore[assignment]
-    networks_: list[FittedNetwork]
-
-    def _joinings(self) -> tuple[str, ...]:
-        """Return the ways of joining to choose from; the first one wins a draw."""
-        raise NotImplementedError
-
-    def _sizes(self) -> dict[str, Any]:
-        """Return what a strategy's networks are made of beside their width."""
-        raise NotImplementedError
-
-    @property
-    def _n_classes(self) -> int:
-        return len(self.classes_) if isinstance(self, ClassifierMixin) else 0
 
     def _fit(self, X: MultimodalDataset, y: npt.NDArray[Any], weight: FloatArray) -> None:
         who = type(self).__name__
@@ -167,128 +120,9 @@ class LearnedFusion(FusionEstimator):
         self.history_ = history_table(everyone, all_results)
         self.contributions_ = contribution_table(everyone, all_results)
 
-    def _settings(self, presence: BoolArray) -> Any:
-        from fusewise.nn import Settings
-
-        for name in ("n_members", "max_epochs", "patience", "width"):
-            self._check_number(name, whole=True)
-        for name in ("learning_rate", "weight_decay", "dropout"):
-            self._check_number(name, whole=False)
-        if self.unseen not in UNSEEN:
-            raise DatasetError(
-                f"{type(self).__name__}: unseen must be one of {', '.join(UNSEEN)}, got "
-                f"{self.unseen!r}."
-            )
-        if not self.dropout < 1:
-            raise DatasetError(
-                f"{type(self).__name__}: dropout must be below 1, got {self.dropout!r}."
-            )
-        n_heads = self._sizes()["n_heads"]
-        if self.width % n_heads:
-            raise DatasetError(
-                f"{type(self).__name__}: width must be a multiple of {n_heads}, got {self.width!r}."
-            )
-        self._check_surroundings()
-        settings = Settings(
-            max_epochs=int(self.max_epochs),
-            patience=int(self.patience),
-            batch_size=self._batch_size(presence),
-            learning_rate=float(self.learning_rate),
-            weight_decay=float(self.weight_decay),
-            balance=self.balance,
-            device=self._device(),
-            mixed_precision=self._device() != "cpu",
-        )
-        settings.check()
-        return settings
-
-    def _batch_size(self, presence: BoolArray) -> int:
-        """Return the samples per step.
-
-        ``auto`` takes some sixty steps an epoch on complete data, and fewer in proportion where
-        modalities are absent: an encoder then still sees as many rows in a step, and the number
-        of steps, whose fixed cost is most of that of a small one, follows presence too.
-        """
-        if isinstance(self.batch_size, str) and self.batch_size == "auto":
-            size = presence.size / _STEPS / max(1, presence.sum()) * len(presence)
-            return int(2 ** np.clip(np.round(np.log2(max(1.0, size))), 4, 9))
-        self._check_number("batch_size", whole=True)
-        return int(self.batch_size)
-
-    def _check_number(self, name: str, *, whole: bool) -> None:
-        value = getattr(self, name)
-        least = 1 if whole else 0
-        # numpy registers its scalars with `numbers`; that of its booleans is none.
-        fits = isinstance(value, numbers.Integral if whole else numbers.Real)
-        if isinstance(value, bool) or not fits or not least <= float(value) < np.inf:
-            what = "a whole number of at least 1" if whole else "a finite number of at least 0"
-            raise DatasetError(f"{type(self).__name__}: {name} must be {what}, got {value!r}.")
-
-    def _check_surroundings(self) -> None:
-        """Check what says where and how it is trained, and not what."""
-        who = type(self).__name__
-        path, jobs = self.checkpoint, self.n_jobs
-        if path is not None and not (isinstance(path, str | os.PathLike) and os.fspath(path)):
-            raise DatasetError(f"{who}: checkpoint must be the path of a folder, got {path!r}.")
-        if path is not None and Path(path).exists() and not Path(path).is_dir():
-            raise DatasetError(f"{who}: checkpoint must be a folder, and {path} is a file.")
-        whole = isinstance(jobs, numbers.Integral) and not isinstance(jobs, bool)
-        if jobs is not None and not (whole and jobs):
-            raise DatasetError(
-                f"{who}: n_jobs must be None or a whole number other than 0, got {jobs!r}."
-            )
-        if not callable(self.verbose) and not isinstance(self.verbose, numbers.Integral):
-            raise DatasetError(
-                f"{who}: verbose must be a whole number or a function, got {self.verbose!r}."
-            )
-        if several_processes() and self.random_state is None:
-            raise DatasetError(
-                f"{who}: processes that train together need one random_state, got None."
-            )
-        if path is not None and self.random_state is None:
-            raise DatasetError(
-                f"{who}: a checkpoint can only be gone on from with the same random_state, got None."
-            )
-
-    def _checkpoint_folder(self) -> Path | None:
-        """Return the folder of the checkpoints, made where it does not exist yet."""
-        if self.checkpoint is None:
-            return None
-        folder = Path(self.checkpoint)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DatasetError(
-                f"{type(self).__name__}: the checkpoint folder {folder} cannot be made "
-                f"({error.strerror or error}). Name a folder that can be written."
-            ) from error
-        return folder
-
-    def _device(self) -> str:
-        import torch
-
-        if isinstance(self.device, str) and self.device == "auto":
-            return "cuda" if torch.cuda.is_available() else "cpu"
-        if not isinstance(self.device, str | torch.device):
-            raise DatasetError(
-                f"{type(self).__name__}: device must be 'auto' or the name of a device of PyTorch, "
-                f"got {self.device!r}."
-            )
-        try:
-            torch.zeros(1, device=self.device).item()
-        except (RuntimeError, AssertionError, TypeError) as error:
-            raise DatasetError(
-                f"{type(self).__name__}: device {self.device!r} cannot be used here "
-                f"({str(error).splitlines()[0]}). Use 'cpu' or 'auto'."
-            ) from None
-        return str(self.device)
-
     def _fit_tensors(self, X: MultimodalDataset) -> MultimodalDataset:
         self.encoders_ = fit_tensor_encoders(X, self.time_reference_)
         return self._without_bare(X)
-
-    def _batch(self, X: MultimodalDataset) -> dict[str, Rows]:
-        return {m: e.transform(X, self.time_reference_) for m, e in self.encoders_.items()}
 
     def _targets(self, y: npt.NDArray[Any], weight: FloatArray) -> npt.NDArray[Any]:
         """Return class codes, or amounts in units of their spread."""
@@ -408,91 +242,6 @@ class LearnedFusion(FusionEstimator):
                     "samples of it, or leave the class out."
                 )
 
-    def _outputs(self, X: MultimodalDataset) -> FloatArray:
-        """Return log-probabilities or scaled amounts (n_members, n_samples, n_outputs)."""
-        presence = self._answer(X)
-        batch = self._batch(X)
-        parts = [
-            [self._read(output).cpu().numpy() for output in self._forward(batch, presence, rows)]
-            for rows in chunks(len(X))
-        ]
-        if not parts:
-            return np.zeros((len(self.networks_), 0, max(1, self._n_classes)))
-        outputs = np.concatenate([np.stack(part) for part in parts], axis=1)
-        spoiled = np.isnan(outputs).any(axis=(0, 2))
-        if spoiled.any():
-            advice = ", ".join(self.user_encoders_)
-            advice = f"Look at your encoder of {advice}." if advice else "Train the model again."
-            raise DatasetError(
-                f"{type(self).__name__}: the networks give NaN for {int(spoiled.sum()):,} of "
-                f"{len(X):,} samples, e.g. {X.ids[spoiled].tolist()[0]!r}, although what they are "
-                f"given is finite. {advice}"
-            )
-        return outputs
-
-    def _read(self, output: Any) -> Any:
-        from fusewise.nn import readouts
-
-        loss = "cross_entropy" if self._n_classes else "squared_error"
-        return readouts(loss, output)[self.readout_]
-
-    def _forward(
-        self,
-        batch: Mapping[str, Rows],
-        presence: BoolArray,
-        rows: IntArray,
-        *,
-        need_weights: bool = False,
-    ) -> Iterator[Any]:
-        """Yield what each network says of some rows.
-
-        In double precision, so that a sample's prediction does not depend on its batch.
-        """
-        import torch
-
-        # Apple's GPUs have no doubles.
-        device = "cpu" if self._device().startswith("mps") else self._device()
-        index = torch.from_numpy(rows)
-        shown = torch.from_numpy(presence[rows])
-        taken = {
-            name: batch[name].take(index, shown[:, m]).to(device, torch.float64)
-            for m, name in enumerate(self.modalities_)
-        }
-        for network in self.networks_:
-            module = network.module(device, "float64")
-            # Not around the yield: what the caller does there is the caller's.
-            with torch.inference_mode():
-                output = module(taken, shown.to(device), need_weights=need_weights)
-            yield output
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "networks_")
-
-
-class LearnedClassifierMixin(FusionClassifierMixin):
-    """Class probabilities from a committee: the mean over its members."""
-
-    def predict_proba(self, X: MultimodalDataset) -> FloatArray:
-        """Return class probabilities (n_samples, n_classes), in the order of ``classes_``."""
-        logits = self._outputs(X)
-        odds = np.exp(logits - logits.max(axis=2, keepdims=True))
-        mean = (odds / odds.sum(axis=2, keepdims=True)).mean(axis=0)
-        return np.asarray(mean / mean.sum(axis=1, keepdims=True))
-
-    def predict(self, X: MultimodalDataset) -> npt.NDArray[Any]:
-        """Return the most probable class of each sample (n_samples,)."""
-        best = self.predict_proba(X).argmax(axis=1)
-        return np.asarray(self.classes_[best])
-
-
-class LearnedRegressorMixin(FusionRegressorMixin):
-    """Amounts from a committee: the mean over its members."""
-
-    def predict(self, X: MultimodalDataset) -> FloatArray:
-        """Return the expected amount of each sample (n_samples,)."""
-        scaled = self._outputs(X)[:, :, 0].mean(axis=0)
-        return np.asarray(scaled * self.spread_ + self.center_)
-
 
 def _key(member: Member) -> tuple[str, int]:
     return member.spec["joining"], member.number
@@ -527,9 +276,3 @@ def _threads(n_jobs: int | None, n_members: int) -> int:
     from joblib import effective_n_jobs
 
     return max(1, torch.get_num_threads() // min(effective_n_jobs(n_jobs), n_members))
-
-
-def chunks(n: int) -> Iterator[IntArray]:
-    """Yield the positions of `n` samples, a manageable number at a time."""
-    for start in range(0, n, _CHUNK):
-        yield np.arange(start, min(n, start + _CHUNK))

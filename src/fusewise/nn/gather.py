@@ -47,6 +47,15 @@ class Group:
     time: Tensor
     column: Tensor
 
+    def listed(self, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return those of `values` (b, T, d) that stand for a token, with modality and sample."""
+        place = self.valid.flatten().nonzero()[:, 0]
+        sample = self.samples[:, None].expand_as(self.modality)
+        values, modality, sample = (
+            part.flatten(0, 1).index_select(0, place) for part in (values, self.modality, sample)
+        )
+        return values, modality, sample
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gathered:

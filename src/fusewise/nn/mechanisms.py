@@ -226,18 +226,8 @@ class Hierarchical(Mechanism):
         Returns them as a list (N, d), with their modalities and samples, in this order.
         """
         groups = gather(tokens, self.names, n, marks=self.marks).groups()
-        places = [group.valid.flatten().nonzero()[:, 0] for group in groups]
-        values, modality, sample = (
-            torch.cat([part.flatten(0, 1).index_select(0, place) for part, place in parts])
-            for parts in (
-                [(self._look(g.values, g.valid), p) for g, p in zip(groups, places, strict=True)],
-                [(g.modality, p) for g, p in zip(groups, places, strict=True)],
-                [
-                    (g.samples[:, None].expand_as(g.modality), p)
-                    for g, p in zip(groups, places, strict=True)
-                ],
-            )
-        )
+        parts = [group.listed(self._look(group.values, group.valid)) for group in groups]
+        values, modality, sample = (torch.cat(column) for column in zip(*parts, strict=True))
         order = (modality * n + sample).argsort()
         return values[order], modality[order], sample[order]
 
