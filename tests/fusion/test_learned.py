@@ -753,6 +753,7 @@ def test_scalars_of_numpy_are_numbers(ds):
 TOGETHER = """
 import sys
 import numpy as np
+import torch
 from fusewise import IntermediateFusionClassifier
 from fusewise.testing import make_dataset
 
@@ -781,5 +782,5 @@ def test_processes_that_train_together_do_not_wait_for_each_other(tmp_path):
         )  # fmt: skip
     alone, first, second = (np.load(tmp_path / f"{n}.npy") for n in ("alone", "0", "1"))
     np.testing.assert_allclose(first, second, atol=1e-7)
-    # Dropout of inputs is drawn by each process for itself.
+    # Which events are hidden is drawn by each process for itself.
     np.testing.assert_allclose(first, alone, atol=0.1)
