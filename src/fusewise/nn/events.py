@@ -74,8 +74,8 @@ class EventEncoder(nn.Module):
     Raises
     ------
     DatasetError
-        A choice of `tokens` that does not exist, submodels that are not possible, and, in use, rows with other values per event
-        or other summary columns than declared.
+        A choice of `tokens` that does not exist, submodels that are not possible, and, in use,
+        rows with other values per event or other summary columns than declared.
 
     References
     ----------
