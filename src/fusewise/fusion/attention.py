@@ -10,7 +10,7 @@ import pandas as pd
 
 from fusewise.data import MultimodalDataset
 from fusewise.exceptions import DatasetError
-from fusewise.fusion.intermediate import DEFAULT_MASKING, N_SUBMODELS
+from fusewise.fusion.intermediate import DEFAULT_MASKING, EVENT_DROPOUT, N_SUBMODELS
 from fusewise.fusion.learned import LearnedFusion
 from fusewise.fusion.learned_answers import LearnedClassifierMixin, LearnedRegressorMixin, chunks
 
@@ -138,8 +138,7 @@ class _AttentionFusion(LearnedFusion):
             "n_layers": 1,
             "event_layers": 1,
             "event_tokens": "summary" if hierarchical else "events",
-            # A stream is learned by heart before it is understood: training sees half of its events.
-            "event_dropout": 0.5,
+            "event_dropout": EVENT_DROPOUT,
             # Where all events of a sample meet, submodels would cost as much as networks.
             "n_submodels": N_SUBMODELS if hierarchical else 1,
         }

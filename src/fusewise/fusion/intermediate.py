@@ -12,7 +12,10 @@ from fusewise.fusion.masking import Masking
 
 # In the order in which a draw is decided.
 MERGE_NAMES = ("concatenate", "gated", "mean")
+# Of attention fusion too.
 N_SUBMODELS = 8
+# A stream is learned by heart before it is understood: training sees half of its events.
+EVENT_DROPOUT = 0.5
 DEFAULT_MASKING = Masking("uniform", rate=0.3)
 
 
@@ -162,8 +165,7 @@ class _IntermediateFusion(LearnedFusion):
             "n_layers": 0,
             "event_layers": 1,
             "event_tokens": "summary",
-            # A stream is learned by heart before it is understood: training sees half of its events.
-            "event_dropout": 0.5,
+            "event_dropout": EVENT_DROPOUT,
             "n_submodels": N_SUBMODELS,
         }
 

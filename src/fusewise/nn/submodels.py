@@ -2,9 +2,9 @@
 
 After TabM (Gorishniy, Kotelnikov, Babenko; ICLR 2025): each submodel multiplies the columns of
 a table by numbers of its own before the first map that all share, and has a last map of its own.
-Losses are averaged, not predictions, so each learns to answer alone; together they are an ensemble
-for little more than the cost of one network. Numbers start as random signs, which makes
-the submodels as different as networks drawn one by one.
+Losses are averaged, not predictions, so each learns to answer alone; together eight are an ensemble
+for two to three times the cost of one network. Numbers start as random signs, which makes the
+submodels as different as networks drawn one by one.
 
 Between, a submodel's view of a sample is treated as a sample: with S submodels, sample i as
 submodel j sees it stands at position i * S + j.
