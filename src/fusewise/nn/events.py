@@ -59,8 +59,6 @@ class EventEncoder(nn.Module):
         Number of summary columns; 0 takes a learned vector in their place.
     summary_edges : Tensor (n_summary, bins + 1), optional
         Bin edges of the summary columns; those of the standard normal by default.
-    summary_dropout : float
-        Share of the summary's inputs that training sets to 0.
     n_bins : int
         Bins of the piecewise-linear encoding of summary columns without edges.
     tokens : {"events", "summary"}
@@ -95,7 +93,6 @@ class EventEncoder(nn.Module):
         event_dropout: float = 0.0,
         n_summary: int = 0,
         summary_edges: Tensor | None = None,
-        summary_dropout: float = 0.0,
         n_bins: int = 8,
         tokens: str = "events",
         n_buckets: int = 4,
@@ -120,7 +117,7 @@ class EventEncoder(nn.Module):
         if n_summary:
             self.summary = TableEncoder(
                 n_summary, (), width, edges=summary_edges, n_bins=n_bins,
-                dropout=dropout, input_dropout=summary_dropout, n_submodels=n_submodels,
+                dropout=dropout, n_submodels=n_submodels,
             )  # fmt: skip
         else:
             self.learned = nn.Parameter(torch.randn(width))

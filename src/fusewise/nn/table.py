@@ -51,8 +51,6 @@ class TableEncoder(nn.Module):
         Number of residual layers.
     dropout : float
         Share of hidden units that training sets to 0.
-    input_dropout : float
-        Share of numbers that training sets to 0, the middle of a scaled column.
     n_submodels : int
         Number S of submodels that read the columns in their own way.
 
@@ -83,7 +81,6 @@ class TableEncoder(nn.Module):
         hidden: int | None = None,
         n_layers: int = 1,
         dropout: float = 0.1,
-        input_dropout: float = 0.0,
         n_submodels: int = 1,
     ) -> None:
         super().__init__()
@@ -92,7 +89,6 @@ class TableEncoder(nn.Module):
         hidden = width if hidden is None else hidden
         self.numbers = _numbers(embedding, n_columns, edges, n_bins)
         self.levels = Levels(self.n_levels) if self.n_levels else None
-        self.input_dropout = input_dropout
         self.enter = SignedLinear(self._columns(), hidden, n_submodels)
         self.layers = nn.ModuleList(_Residual(hidden, dropout) for _ in range(n_layers))
         self.leave = nn.Sequential(
@@ -103,9 +99,6 @@ class TableEncoder(nn.Module):
         """Return one token per row, or per submodel's view of a row."""
         _check_columns(rows, self.n_columns, self.n_levels)
         values = rows.values.to(self.enter.map.weight.dtype)
-        if self.training and self.input_dropout:
-            # To the median, as if the cell said nothing unusual; not to an encoding of nothing.
-            values = values.masked_fill(torch.rand_like(values) < self.input_dropout, 0)
         parts = [self.numbers(values, rows.missing), rows.missing.to(values.dtype)]
         if self.levels is not None:
             parts.append(self.levels(rows.codes))
