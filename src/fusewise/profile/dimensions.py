@@ -106,7 +106,7 @@ def effective_dimension(values: npt.ArrayLike) -> float:
     n, _ = matrix.shape
     if n < 4:
         return math.nan
-    scaled = _standardise(matrix)
+    scaled = standardise(matrix)
     if scaled.shape[1] == 0:
         return 0.0
     freedom = n - 1
@@ -132,7 +132,7 @@ def to_matrix(frame: pd.DataFrame) -> FloatArray:
     return np.concatenate(blocks, axis=1)
 
 
-def _standardise(matrix: FloatArray) -> FloatArray:
+def standardise(matrix: FloatArray) -> FloatArray:
     """Centre and scale by the observed cells, drop what does not vary, put zero in empty cells."""
     seen = np.isfinite(matrix)
     count = seen.sum(axis=0)
@@ -146,7 +146,7 @@ def _standardise(matrix: FloatArray) -> FloatArray:
 
 
 def _varying(matrix: FloatArray) -> int:
-    return int(_standardise(matrix).shape[1]) if len(matrix) else 0
+    return int(standardise(matrix).shape[1]) if len(matrix) else 0
 
 
 def _width(names: list[str], kind: str) -> int:
