@@ -31,6 +31,8 @@ def test_one_block_has_the_usual_auroc(rng: np.random.Generator) -> None:
     found = blocked_auroc(scores, columns, np.zeros(80, dtype=int))
     expected = [roc_auc_score(columns[:, c], scores[:, c]) for c in range(3)]
     np.testing.assert_allclose(found, expected)
+    rounding = scores + 1e-14 * rng.normal(size=(80, 3))
+    np.testing.assert_array_equal(found, blocked_auroc(rounding, columns, np.zeros(80, dtype=int)))
 
 
 def test_blocks_are_averaged_by_van_elteren(rng: np.random.Generator) -> None:
@@ -101,6 +103,19 @@ def test_what_only_tells_strata_apart_is_no_evidence(rng: np.random.Generator) -
     found = dependence(features, present, strata, 99, rng)
     assert found.score == 0.5
     assert found.p == 1
+
+
+def test_shifts_between_strata_have_no_effect() -> None:
+    """Only how the samples of one stratum differ is learned from."""
+    rng = np.random.default_rng(1)
+    strata = np.repeat([0, 1], 100)
+    features = rng.normal(size=(200, 3))
+    present = features[:, 0] + rng.normal(size=200) > 0
+    shifted = features + 50.0 * strata[:, None]
+    first = dependence(features, present, strata, 19, np.random.default_rng(2))
+    again = dependence(shifted, present, strata, 19, np.random.default_rng(2))
+    assert first.score > 0.6
+    np.testing.assert_allclose(again, first, rtol=1e-6)
 
 
 def test_directions_are_few_and_ignore_units(rng: np.random.Generator) -> None:
