@@ -126,6 +126,14 @@ def test_the_grid_is_small_and_holds_the_quarters(pairs, n_points) -> None:
         np.testing.assert_equal(time_to_share(table, "m", share), time_to_share(every, "m", share))
 
 
+@pytest.mark.parametrize("n_points", [5, 10, 25])
+def test_many_arrivals_take_no_more_times(n_points: int) -> None:
+    """The grid is as large as was asked for where there are enough arrivals, and no larger."""
+    waited = np.random.default_rng(0).exponential(1.0, 500)
+    table = arrival_curve(waited, waited < 2, n_points)
+    assert n_points - 4 <= len(table) <= n_points
+
+
 # A dataset ------------------------------------------------------------------------------------
 
 

@@ -249,6 +249,14 @@ def test_the_order_of_rows_and_modalities_has_no_effect() -> None:
     pd.testing.assert_series_equal(rows[0], rows[2])
 
 
+def test_of_equal_changes_the_first_by_name_is_told() -> None:
+    """Two rates that change by the same, whatever the order of the modalities."""
+    for names in (("b", "a", "c"), ("a", "b", "c")):
+        before = PatternCounts.of(names, [[1, 1, 1]], n=[10])
+        row = shift(before, {"patterns": {"c": 1, "a+b+c": 1}}, n_boot=5)
+        assert row["most_changed"] == "a 1.00 to 0.50"
+
+
 def test_ten_million_samples_cost_what_a_thousand_do() -> None:
     """Only pattern counts are drawn from."""
     seconds = []
@@ -299,6 +307,13 @@ def test_windows_of_distinct_times_are_equally_full() -> None:
     }  # fmt: skip
 
 
+def test_many_windows_sort_as_the_times_do() -> None:
+    """Beyond nine, the alphabetical order of groups would put the tenth window second."""
+    labels = time_windows(np.arange(24), 12).tolist()
+    assert len(set(labels)) == 12
+    assert labels == sorted(labels)
+
+
 def test_windows_of_timestamps() -> None:
     """Timestamps are labelled as such; what is no time is refused."""
     days = pd.date_range("2024-01-01", periods=4)
@@ -319,6 +334,8 @@ def test_a_site_without_a_common_modality_is_named() -> None:
     found = broken_joins(at_sites(good=usual, bad=[10, 20, 10, 20, 0, 0, 0, 0]))
     assert len(found) == 1
     assert "None of 60 samples of site 'bad' has scan, which 0.70 of the others" in found[0]
+    assert broken_joins(at_sites(good=[0] * 7 + [900], small=[0, 0, 0, 19, 0, 0, 0, 0])) == []
+    assert len(broken_joins(at_sites(good=[0] * 7 + [900], large=[0, 0, 0, 20] + [0] * 4))) == 1
     assert broken_joins(at_sites(good=usual, small=[5, 5, 0, 0, 0, 0, 0, 0])) == []
     rare = [90, 100, 0, 0, 2, 0, 0, 0]
     assert broken_joins(at_sites(good=rare, other=[30, 30, 0, 0, 0, 0, 0, 0])) == []
@@ -349,6 +366,20 @@ def test_a_table_whose_ids_match_nobody_is_named() -> None:
     assert "150 rows of lab, none belongs to a known sample" in found[0]
     few = broken_joins(with_lab([f"{i:04d}" if i < 5 else str(i) for i in range(150)]))
     assert "150 rows of lab, 5 belong to a known sample" in few[0]
+
+
+@pytest.mark.filterwarnings("ignore:.*no sample has it")
+def test_declared_presence_does_not_hide_that_no_id_matches() -> None:
+    """Everybody is declared to have it, and none of its rows belongs to anybody."""
+    ids = pd.DataFrame({"id": range(150), "has": True})
+    table = pd.DataFrame({"id": np.arange(150) + 1000, "x": 1.0})
+    ds = MultimodalDataset(
+        {"note": ids[["id"]].assign(y=1.0),
+         "lab": Modality(table.assign(t=1.0, v="v"), kind="events", time="t", variable="v",
+                         value="x", present="has")},
+        samples=ids, id="id",
+    )  # fmt: skip
+    assert "none belongs" in broken_joins(ds)[0]
 
 
 def test_a_table_of_a_larger_population_is_not_named() -> None:

@@ -123,7 +123,8 @@ def group_shift_table(
     A group may be a site, or a window of time (:func:`time_windows`). The columns, the estimand
     and what is assumed are those of :func:`shift_table`; `from` is ``all others`` and `to` the
     level. Each p stands for itself: of 20 levels that are alike, one has p below .05 on average,
-    so hold the smallest against .05 over the number of rows.
+    so hold the smallest against .05 over the number of rows (and draw at least 20 times that
+    number, or no p can be as small).
 
     Returns
     -------
