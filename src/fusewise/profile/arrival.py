@@ -74,7 +74,8 @@ def arrival_table(
         ``modality, time, share, low, high, at_risk``: Kaplan and Meier's estimate with Greenwood's
         limits on the scale log(-log), 95 %, at each time alone (see
         :func:`~fusewise.profile.product_limit.product_limit`); times since the start in their own
-        unit, seconds for timestamps. Empty without event modalities.
+        unit, seconds for timestamps. Late rows may rest on few samples that are still watched;
+        their limits say so, the notes do not. Empty without event modalities.
 
     Raises
     ------
