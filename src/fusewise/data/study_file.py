@@ -216,6 +216,12 @@ class RequirementSection(Section):
         return self.model_dump(exclude_defaults=True)
 
 
+class ProfileSection(Section):
+    """What is measured of the training rows before anything is trained."""
+
+    probes: bool = True
+
+
 class TrainingSection(Section):
     """How the model is trained.
 
@@ -263,4 +269,5 @@ class StudyFile(Section):
     modalities: Annotated[dict[str, ModalitySection], Field(min_length=1)]
     deployment: DeploymentSection | None = None
     requirements: list[RequirementSection] = []
+    profile: ProfileSection = ProfileSection()
     training: TrainingSection = TrainingSection()

@@ -1,21 +1,33 @@
-"""Facts about the deployment: availability, dimensionality, cadence, and what is declared."""
+"""Facts about the deployment: availability, arrival, dimensions, cadence, signal, and declared ones."""
 
+from fusewise.profile.arrival import arrival_table, time_to_share
+from fusewise.profile.arrival_log import arrival_of_log
 from fusewise.profile.availability import Availability, availability
 from fusewise.profile.declared import declared_profile
 from fusewise.profile.dimensions import effective_dimension
 from fusewise.profile.measure import profile
+from fusewise.profile.mechanism import mechanism_table
+from fusewise.profile.probes import probe_table
 from fusewise.profile.result import DeploymentProfile
-from fusewise.profile.text import number, share
+from fusewise.profile.shift import time_windows
+from fusewise.profile.text import effect_text, number, share
 from fusewise.profile.wilson import wilson
 
 __all__ = [
     "Availability",
     "DeploymentProfile",
+    "arrival_of_log",
+    "arrival_table",
     "availability",
     "declared_profile",
+    "effect_text",
     "effective_dimension",
+    "mechanism_table",
     "number",
+    "probe_table",
     "profile",
     "share",
+    "time_to_share",
+    "time_windows",
     "wilson",
 ]

@@ -66,11 +66,11 @@ def additive_projection(
     for number, pattern in enumerate(patterns):
         here = np.flatnonzero(which.ravel() == number)
         mixed = np.repeat(rows[here[:1]], n_donors, axis=0)
-        for m in np.flatnonzero(pattern):
+        for m in np.flatnonzero(pattern).tolist():
             mixed[:, blocks[m]] = lent[:, blocks[m]]
         total = -(pattern.sum() - 1) * model(mixed).mean(axis=0)
         found = np.tile(total, (len(here), 1))
-        for m in np.flatnonzero(pattern):
+        for m in np.flatnonzero(pattern).tolist():
             each = np.tile(mixed, (len(here), 1))
             own = rows[here][:, blocks[m]]
             each[:, blocks[m]] = np.repeat(own, n_donors, axis=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,27 +11,37 @@ import pandas as pd
 
 from fusewise.data import EMPTY_PATTERN, Deployment, MultimodalDataset
 from fusewise.exceptions import DatasetError
+from fusewise.profile.arrival import arrival_table
 from fusewise.profile.availability import (
     complete_case_table,
     copresence_table,
     group_table,
     rate_table,
 )
+from fusewise.profile.broken_joins import broken_joins
 from fusewise.profile.cadence import cadence_ratio, cadence_table
 from fusewise.profile.counts import PatternCounts
 from fusewise.profile.deployment import Use, availability_in_use, facts_of, pattern_comparison
 from fusewise.profile.dimensions import dimension_ratio, dimension_table
+from fusewise.profile.mechanism import mechanism_notes, mechanism_table
+from fusewise.profile.probes import probe_notes, probe_table
 from fusewise.profile.result import DeploymentProfile
+from fusewise.profile.shift import group_shift_table, shift_table
 from fusewise.profile.text import share
 
 
 def profile(
-    ds: MultimodalDataset, deployment: Any = None, *, random_state: int = 0
+    ds: MultimodalDataset, deployment: Any = None, *, probes: bool = False, random_state: int = 0
 ) -> DeploymentProfile:
     """Measure what decides about fusion: availability, dimensions, cadence, and declared facts.
 
     Availability is a property of the deployment. It comes from `deployment` and never from the
     training rows, unless the user says that deployment looks like training.
+
+    With `probes` the training rows are also asked what takes models to answer: whether timing and
+    interaction carry signal (:func:`~fusewise.profile.probes.probe_table`), which then stands where
+    the deployment says ``unknown``, and what presence depends on
+    (:func:`~fusewise.profile.mechanism.mechanism_table`).
 
     Parameters
     ----------
@@ -39,8 +50,10 @@ def profile(
     deployment : None, "training", dict, or Deployment
         What :meth:`Deployment.of` takes: rates by modality, ``{"observed": log}``,
         ``{"patterns": {...}}``, with further facts. None: unknown.
+    probes : bool
+        Also ask what takes models to answer; a minute or two, at most 4,000 samples each.
     random_state : int
-        Seeds which samples are drawn where a measure takes a part of them.
+        Seeds which samples are drawn where a measure takes a part of them, and the probes.
 
     Raises
     ------
@@ -77,9 +90,14 @@ def profile(
     train = PatternCounts.of(ds.modalities, ds.presence, levels=ds.groups)
     # A malformed deployment is refused before anything is measured.
     use = availability_in_use(declared, train)
-    for_dimensions, for_cadence = (
-        np.random.default_rng(s) for s in np.random.SeedSequence(random_state).spawn(2)
+    seeds = np.random.SeedSequence(random_state).spawn(6)
+    for_dimensions, for_cadence, for_arrival, for_shift, for_mechanism = (
+        np.random.default_rng(s) for s in seeds[:5]
     )
+    asked = {"arrival": arrival_table(ds, for_arrival)}
+    if probes:
+        asked["probes"] = probe_table(ds, seeds[5])
+        asked["mechanism"] = mechanism_table(ds, for_mechanism)
     return assemble(
         train,
         use,
@@ -89,7 +107,9 @@ def profile(
         task=ds.task,
         dimensions=dimension_table(ds, for_dimensions),
         cadence=cadence_table(ds, for_cadence),
-        after=tuple(_clusters(ds)),
+        after=(*_clusters(ds), *broken_joins(ds)),
+        rng=for_shift,
+        asked=asked,
     )
 
 
@@ -105,13 +125,24 @@ def assemble(
     cadence: pd.DataFrame,
     before: tuple[str, ...] = (),
     after: tuple[str, ...] = (),
+    rng: np.random.Generator | None = None,
+    asked: Mapping[str, pd.DataFrame] | None = None,
 ) -> DeploymentProfile:
     """Derive a profile from pattern counts and tables, measured or declared.
 
-    `before` and `after` are notes that stand around those on availability.
+    `before` and `after` are notes that stand around those on availability; with `rng` pattern
+    frequencies are compared, too; `asked` are the tables of further questions, by field.
     """
+    found: dict[str, Any] = dict(asked or {})
     pooled = train.pooled()
     table = compare_rates(pooled, use)
+    if rng is not None:
+        found["shift"] = shift_table(pooled, use, rng=rng)
+        found["group_shift"] = group_shift_table(train, rng=rng)
+    if "mechanism" in found:
+        after = (*after, *mechanism_notes(found["mechanism"]))
+    if "probes" in found:
+        after = (*after, *probe_notes(found["probes"]))
     return DeploymentProfile(
         n_samples=n_samples,
         modalities=tuple(kinds),
@@ -129,6 +160,7 @@ def assemble(
         cadence=cadence,
         cadence_ratio=cadence_ratio(cadence),
         notes=(*before, *use.notes, *notes_on(table, use, declared.source), *after),
+        **found,
     )
 
 

@@ -13,7 +13,6 @@ from fusewise.data import MultimodalDataset
 from fusewise.profile.dependence import Dependence, dependence, draw_rows
 from fusewise.profile.directions import directions
 from fusewise.profile.sources import Values, independent_rows, known_columns
-from fusewise.profile.text import number
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
@@ -130,19 +129,24 @@ def mechanism_table(
 
 
 def mechanism_notes(table: pd.DataFrame) -> list[str]:
-    """Say in one sentence each what :func:`mechanism_table` found at the corrected 5 % level."""
+    """Say in one sentence per source what was found at the corrected 5 % level."""
     notes = []
-    for row in table[table["p_holm"] <= LEVEL].to_dict("records"):
-        source = row["depends_on"]
-        group = ("the group " + source.removeprefix("group:"), _GROUPS_DIFFER)
-        what, so = _MEANING.get(source, group)
-        notes.append(
-            f"Presence of {row['modality']} depends on {what} (AUROC {row['score']:.2f} "
-            f"[{row['low']:.2f}, {row['high']:.2f}], corrected p {number(row['p_holm'])}): {so}"
+    found = table[table["p_holm"] <= LEVEL]
+    for source, part in found.groupby("depends_on", sort=False):
+        group = ("the group " + str(source).removeprefix("group:"), _GROUPS_DIFFER)
+        what, so = _MEANING.get(str(source), group)
+        rows = part.sort_values("score", ascending=False, kind="stable")
+        columns = (rows[name].head(_SHOWN) for name in ("modality", "score", "low", "high"))
+        strongest = ", ".join(
+            f"{name} {score:.2f} [{low:.2f}, {high:.2f}]"
+            for name, score, low, high in zip(*columns, strict=True)
         )
+        more = f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
+        notes.append(f"Presence depends on {what} (AUROC: {strongest}{more}): {so}")
     return notes
 
 
+_SHOWN = 3
 _MEANING = {
     "values": (
         "the values of other modalities",
@@ -150,7 +154,7 @@ _MEANING = {
     ),
     "target": ("the target", "what is learned from who lacks it may not hold elsewhere."),
 }
-_GROUPS_DIFFER = "its levels differ in who lacks it, so figures should be read per level too."
+_GROUPS_DIFFER = "its levels differ in who lacks what, so figures should be read per level too."
 _UNKNOWN = Dependence(0, math.nan, math.nan, math.nan, math.nan)
 
 

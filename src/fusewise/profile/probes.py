@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from fusewise.profile.additive import additive_projection
 from fusewise.profile.boosted import Effect, Part, Ways, compare, fitted
 from fusewise.profile.dimensions import standardise, to_matrix
 from fusewise.profile.event_features import timed, untimed
+from fusewise.profile.text import effect_text
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -233,19 +233,24 @@ def _components(values: FloatArray, seed: np.random.SeedSequence) -> FloatArray:
     return np.asarray(found, dtype=float)
 
 
-def probe_notes(table: pd.DataFrame) -> Iterator[str]:
+_CLAIMS = {"timing": "Timing carries signal", "interaction": "Modalities interact"}
+_WAYS = {
+    "timing": "when events come, and in which order",
+    "interaction": "which values of several modalities come together",
+}
+
+
+def probe_notes(table: pd.DataFrame) -> list[str]:
     """Say in a sentence each what the probes found."""
-    words = {
-        "timing": ("Timing carries signal", "when and in which order events come"),
-        "interaction": ("Modalities interact", "letting modalities act together"),
-    }
+    notes = []
     for row in table.to_dict("records"):
-        claim, what = words[row["axis"]]
+        claim = _CLAIMS[row["axis"]]
         if row["note"]:
-            yield f"{claim}: not measured, as {row['note']}."
+            notes.append(f"{claim}: not measured, as {row['note']}.")
             continue
-        verdict = "shown" if row["shown"] else "not shown"
-        yield (
-            f"{claim}: {verdict}. Knowing {what} changes the loss by {-row['effect']:+.4f} "
-            f"[{-row['high']:+.4f}, {-row['low']:+.4f}], n {row['n']:,}."
+        effect, low, high = (effect_text(row[name]) for name in ("effect", "low", "high"))
+        notes.append(
+            f"{claim}: {'shown' if row['shown'] else 'not shown'}. Knowing {_WAYS[row['axis']]} "
+            f"lowers the loss by {effect} [{low}, {high}], n {row['n']:,}."
         )
+    return notes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -60,6 +60,19 @@ class DeploymentProfile(Result):
     cadence_ratio : float
         Longest over shortest median gap; NaN with fewer than two event modalities.
     notes : tuple of str
+    shift, group_shift : DataFrame
+        ``from, to, n_from, n_to, distance, low, high, expected_if_same, p, most_changed``: pattern
+        frequencies of the deployment against those of training, and of each level of each group
+        against all others.
+    arrival : DataFrame
+        ``modality, time, share, low, high, at_risk``: the share of training samples that have an
+        event modality by a time.
+    mechanism : DataFrame
+        ``modality, depends_on, n, score, low, high, p, p_holm, note``: whether presence depends on
+        the values of other modalities, the target, or a group; empty where it was not asked.
+    probes : DataFrame
+        ``axis, n, metric, score_without, score_with, effect, low, high, shown, note``: whether
+        timing and interaction carry signal; empty where it was not asked.
     """
 
     n_samples: int
@@ -78,6 +91,28 @@ class DeploymentProfile(Result):
     cadence: pd.DataFrame
     cadence_ratio: float
     notes: tuple[str, ...] = ()
+    shift: pd.DataFrame = field(default_factory=pd.DataFrame)
+    group_shift: pd.DataFrame = field(default_factory=pd.DataFrame)
+    arrival: pd.DataFrame = field(default_factory=pd.DataFrame)
+    mechanism: pd.DataFrame = field(default_factory=pd.DataFrame)
+    probes: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    def probe(self, axis: str) -> dict[str, Any] | None:
+        """Return what the probe of ``timing`` or ``interaction`` measured; None where it did not."""
+        for row in self.probes.to_dict("records"):
+            if row["axis"] == axis and not math.isnan(row["effect"]):
+                return {str(name): value for name, value in row.items()}
+        return None
+
+    def carries_signal(self, axis: str) -> str:
+        """Say whether ``timing`` or ``interaction`` carries signal: yes, no or unknown.
+
+        What was declared stands. Where that is unknown, a measured effect whose interval lies above
+        zero is a yes; any other leaves it unknown, as what a probe does not find is not disproved.
+        """
+        declared = str(self.deployment.get(axis) or "unknown")
+        found = self.probe(axis)
+        return "yes" if declared == "unknown" and found and found["shown"] else declared
 
     @property
     def orders_of_magnitude(self) -> float:
@@ -129,6 +164,7 @@ class DeploymentProfile(Result):
                 f"Cadence (gaps {number(self.cadence_ratio)} : 1)",
                 table_text(self.cadence),
             ]
+        lines += self._evidence()
         facts = ", ".join(
             f"{key} {' '.join(value) if isinstance(value, tuple) else value}"
             for key, value in self.deployment.items()
@@ -136,3 +172,24 @@ class DeploymentProfile(Result):
         )
         lines += ["", f"Declared: {facts}", *(f"Note: {note}" for note in self.notes)]
         return "\n".join(lines)
+
+    def _evidence(self) -> list[str]:
+        """Return the tables of what was asked of the training rows, with their titles."""
+        found = self.mechanism
+        if len(found):
+            found = found[found["note"].eq("") | found["p"].notna()].drop(columns="note")
+        probes = self.probes
+        if len(probes):
+            limits = {"low": "effect_low", "high": "effect_high"}
+            probes = probes.drop(columns=["note", "shown"]).rename(columns=limits)
+        tables = {
+            "Does it carry signal? (effect: fall of the loss, 95 % interval)": probes,
+            "What presence depends on (score: AUROC of presence)": found,
+            "Deployment against training (distance of pattern frequencies)": self.shift,
+        }
+        return [
+            line
+            for title, table in tables.items()
+            if len(table)
+            for line in ("", title, table_text(table))
+        ]

@@ -46,6 +46,18 @@ def share(value: float) -> str:
     return f"{value:.2f}"
 
 
+def effect_text(value: float) -> str:
+    """Write a fall of a loss, with four decimals as such falls are small.
+
+    Examples
+    --------
+    >>> effect_text(0.00904), effect_text(-0.0004), effect_text(-0.00001)
+    ('0.0090', '-0.0004', '0.0000')
+    """
+    text = f"{value:.4f}"
+    return "0.0000" if float(text) == 0 else text
+
+
 def pattern_text(label: str, modalities: tuple[str, ...]) -> str:
     """Shorten the label of a pattern that lacks little: ``all but imaging``.
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from fusewise.data import EMPTY_PATTERN
 from fusewise.profile import DeploymentProfile
+
+SIGNALS = ("timing", "interaction")
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,16 @@ class Rate:
     value: float
     low: float
     high: float
+
+
+@dataclass(frozen=True)
+class Signal:
+    """What a probe measured: by how much the loss falls, with its interval, on n samples."""
+
+    value: float
+    low: float
+    high: float
+    n: int
 
 
 @dataclass(frozen=True)
@@ -41,7 +54,13 @@ class Facts:
         Sum of the effective dimensions. It bounds that of the joined features from above as long
         as the modalities are uncorrelated with one another.
     cadence_ratio : float
-    cohort, timing, interaction, interpretability : str
+    cohort, interpretability : str
+    timing, interaction : str
+        As declared; measured where that is unknown.
+    measured : dict of str to Signal
+        What the probes found, by axis; also of an axis that was declared.
+    declared : frozenset of str
+        Those of the two that were declared.
     synchronised : bool
     validation : tuple of str
     latency_ms, memory_mb : float or None
@@ -63,6 +82,8 @@ class Facts:
     validation: tuple[str, ...]
     latency_ms: float | None
     memory_mb: float | None
+    measured: Mapping[str, Signal] = field(default_factory=dict)
+    declared: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, profile: DeploymentProfile) -> Facts:
@@ -78,6 +99,9 @@ class Facts:
         share = complete.loc[complete["population"] == "deployment", "share"]
         declared: dict[str, Any] = {**profile.deployment}
         declared["validation"] = tuple(declared.get("validation") or ())
+        told = frozenset(a for a in SIGNALS if declared.get(a) not in (None, "unknown"))
+        declared |= {axis: profile.carries_signal(axis) for axis in SIGNALS}
+        probes = {axis: probe for axis in SIGNALS if (probe := profile.probe(axis))}
         return cls(
             source=profile.source,
             rates=tuple(sorted(rates, key=lambda rate: (rate.low, rate.value, rate.modality))),
@@ -92,6 +116,11 @@ class Facts:
             n_samples=profile.n_samples,
             effective=float(dimensions["effective"].sum(skipna=False)),
             cadence_ratio=profile.cadence_ratio,
+            measured={
+                axis: Signal(p["effect"], p["low"], p["high"], int(p["n"]))
+                for axis, p in probes.items()
+            },
+            declared=told,
             **declared,
         )
 

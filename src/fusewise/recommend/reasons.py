@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from fusewise.profile import number, share
+from fusewise.profile import effect_text, number, share
 from fusewise.recommend.facts import Facts, Rate
 from fusewise.recommend.matrix import Rule, fires
 from fusewise.recommend.result import Reason
@@ -82,7 +82,8 @@ def _signal(facts: Facts, thresholds: Thresholds) -> Reason:
     cohorts = ", ".join(facts.validation) or "none"
     return Reason(
         "temporal+interaction",
-        f"Timing carries signal: {facts.timing}. Modalities interact: {facts.interaction}. "
+        f"Timing carries signal: {facts.timing}{_evidence(facts, 'timing')}. Modalities interact: "
+        f"{facts.interaction}{_evidence(facts, 'interaction')}. "
         f"Evaluation cohorts: {cohorts}.{unknown}",
         f"{facts.timing}, {facts.interaction}",
         None,
@@ -90,6 +91,16 @@ def _signal(facts: Facts, thresholds: Thresholds) -> Reason:
         "yes, yes, with an evaluation cohort",
         met,
     )
+
+
+def _evidence(facts: Facts, axis: str) -> str:
+    """Say where an answer comes from; what was declared stands, with what was measured beside."""
+    found = facts.measured.get(axis)
+    if found is None:
+        return ""
+    effect = f"{effect_text(found.value)} [{effect_text(found.low)}, {effect_text(found.high)}]"
+    source = "declared; measured" if axis in facts.declared else "measured"
+    return f" ({source}: the loss falls by {effect} with it, n {found.n:,})"
 
 
 def _cohort(facts: Facts, _: Thresholds) -> Reason:

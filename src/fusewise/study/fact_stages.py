@@ -66,13 +66,19 @@ class _MakeProfile(Stage):
         return {
             "train": job.result("data").train,
             "deployment": job.deployment_state(),
+            "probes": job.study.file.profile.probes,
             "seed": job.study.seed,
         }
 
     def compute(self, job: Job) -> Any:
         from fusewise.profile import profile
 
-        return profile(job.train, deployment=job.study.deployment, random_state=job.study.seed)
+        return profile(
+            job.train,
+            deployment=job.study.deployment,
+            probes=job.study.file.profile.probes,
+            random_state=job.study.seed,
+        )
 
     def writers(self, result: Any) -> Mapping[str, Writer]:
         return {"profile.json": result.to_json}
