@@ -291,7 +291,7 @@ def test_holm_is_the_step_down_of_its_definition() -> None:
     np.testing.assert_allclose(corrected, [0.4, 0.04, np.nan, 0.06, 0.9])
 
 
-def test_a_finding_is_a_sentence() -> None:
+def test_findings_are_a_sentence_per_source() -> None:
     """Only corrected findings are told, each with its figures."""
     table = pd.DataFrame(
         [
@@ -304,7 +304,7 @@ def test_a_finding_is_a_sentence() -> None:
     )
     first, second = mechanism_notes(table)
     assert first == (
-        "Presence of liver depends on the target (AUROC 0.62 [0.60, 0.64], corrected p 0.005): "
-        "what is learned from who lacks it may not hold elsewhere."
+        "Presence depends on the target (AUROC: liver 0.62 [0.60, 0.64]): what is learned from who "
+        "lacks it may not hold elsewhere."
     )
-    assert second.startswith("Presence of liver depends on the group site (AUROC 0.70 ")
+    assert second.startswith("Presence depends on the group site (AUROC: liver 0.70 ")

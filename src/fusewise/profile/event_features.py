@@ -48,12 +48,13 @@ def timed(events: pd.DataFrame, n_samples: int, horizon: tuple[float, float]) ->
     """
     events = events.sort_values(["position", "time", "variable", "value"], ignore_index=True)
     columns = _occasions(events, n_samples)
-    common = events["variable"].value_counts().index[:MAX_VARIABLES]
+    count = events["variable"].value_counts()
+    common = sorted(count.index[count > 0], key=lambda v: (-count[v], str(v)))[:MAX_VARIABLES]
     parts = {v: events[(events["variable"] == v).to_numpy()] for v in common}
     for variable, part in parts.items():
         own = _course(part, n_samples, horizon)
         columns |= {f"{variable}:{name}": column for name, column in own.items()}
-    for one, other in combinations(list(common[:MAX_PAIRED]), 2):
+    for one, other in combinations(sorted(common[:MAX_PAIRED], key=str), 2):
         columns[f"{one}<{other}"] = _precedence(parts[one], parts[other], n_samples)
     return pd.DataFrame(columns)
 

@@ -143,9 +143,11 @@ def _row(effect: Effect | None, note: str = "", n: int = 0) -> dict[str, Any]:
 
 def _interaction(ds: MultimodalDataset, seed: np.random.SeedSequence) -> list[Ways]:
     """Return what predicts by the projection of a joint model, and by the model itself."""
-    parts, blocks, start = [ds.presence.astype(float)], [], ds.n_modalities
+    presence = _presence(ds)
+    parts, blocks, start = [presence.astype(float)], [], ds.n_modalities
     lending, *squeezing = seed.spawn(1 + ds.n_modalities)
-    for name, child in zip(ds.modalities, squeezing, strict=True):
+    # In the order of their names, so that the order of modalities does not reach the draws.
+    for name, child in zip(sorted(ds.modalities), squeezing, strict=True):
         block = _block(ds, name, ds.features(name)[1], child)
         blocks.append(slice(start, start + block.shape[1]))
         parts.append(block)
@@ -157,8 +159,8 @@ def _interaction(ds: MultimodalDataset, seed: np.random.SeedSequence) -> list[Wa
         rows = features[part.test]
         rng = np.random.default_rng([*lending.generate_state(2), part.seed])
         apart = additive_projection(
-            joint, rows, ds.presence[part.test], blocks, features[part.fit],
-            ds.presence[part.fit], rng,
+            joint, rows, presence[part.test], blocks, features[part.fit],
+            presence[part.fit], rng,
         )  # fmt: skip
         return apart, joint(rows)
 
@@ -167,9 +169,10 @@ def _interaction(ds: MultimodalDataset, seed: np.random.SeedSequence) -> list[Wa
 
 def _timing(ds: MultimodalDataset, seed: np.random.SeedSequence) -> list[Ways]:
     """Return what predicts without times that mean something, and with them."""
-    known, within = [ds.presence.astype(float)], []
+    known, within = [_presence(ds).astype(float)], []
     streams = []
-    for (name, kind), child in zip(ds.kinds.items(), seed.spawn(ds.n_modalities), strict=True):
+    for name, child in zip(sorted(ds.modalities), seed.spawn(ds.n_modalities), strict=True):
+        kind = ds.kinds[name]
         squeeze, *deals = child.spawn(1 + N_REPEATS)
         frame = ds.features(name)[1]
         known.append(_block(ds, name, untimed(frame) if kind == "events" else frame, squeeze))
@@ -199,6 +202,11 @@ def _timing(ds: MultimodalDataset, seed: np.random.SeedSequence) -> list[Ways]:
 def _timed(ds: MultimodalDataset, events: pd.DataFrame, time: npt.NDArray[Any]) -> FloatArray:
     horizon = (float(time.min(initial=0.0)), float(time.max(initial=0.0)))
     return timed(events.assign(time=time), len(ds), horizon).to_numpy()
+
+
+def _presence(ds: MultimodalDataset) -> npt.NDArray[np.bool_]:
+    """Return presence (n, M) with the modalities in the order of their names."""
+    return ds.presence[:, [ds.modalities.index(name) for name in sorted(ds.modalities)]]
 
 
 def _aged(ds: MultimodalDataset, events: pd.DataFrame) -> pd.DataFrame:
