@@ -14,7 +14,7 @@ from fusewise.profile.additive import additive_projection
 from fusewise.profile.boosted import Effect, Part, Ways, compare, fitted
 from fusewise.profile.dimensions import standardise, to_matrix
 from fusewise.profile.event_features import timed, untimed
-from fusewise.profile.text import effect_text
+from fusewise.profile.text import fall_text
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -256,9 +256,9 @@ def probe_notes(table: pd.DataFrame) -> list[str]:
         if row["note"]:
             notes.append(f"{claim}: not measured, as {row['note']}.")
             continue
-        effect, low, high = (effect_text(row[name]) for name in ("effect", "low", "high"))
+        fall = fall_text(row["effect"], row["low"], row["high"])
         notes.append(
-            f"{claim}: {'shown' if row['shown'] else 'not shown'}. Knowing {_WAYS[row['axis']]} "
-            f"lowers the loss by {effect} [{low}, {high}], n {row['n']:,}."
+            f"{claim}: {'shown' if row['shown'] else 'not shown'}. Knowing {_WAYS[row['axis']]}, the "
+            f"loss {fall}, n {row['n']:,}."
         )
     return notes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from fusewise.profile import effect_text, number, share
+from fusewise.profile import fall_text, number, share
 from fusewise.recommend.facts import Facts, Rate
 from fusewise.recommend.matrix import Rule, fires
 from fusewise.recommend.result import Reason
@@ -98,9 +98,9 @@ def _evidence(facts: Facts, axis: str) -> str:
     found = facts.measured.get(axis)
     if found is None:
         return ""
-    effect = f"{effect_text(found.value)} [{effect_text(found.low)}, {effect_text(found.high)}]"
     source = "declared; measured" if axis in facts.declared else "measured"
-    return f" ({source}: the loss falls by {effect} with it, n {found.n:,})"
+    fall = fall_text(found.value, found.low, found.high)
+    return f" ({source}: the loss {fall} with it, n {found.n:,})"
 
 
 def _cohort(facts: Facts, _: Thresholds) -> Reason:
