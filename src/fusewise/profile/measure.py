@@ -23,8 +23,8 @@ from fusewise.profile.cadence import cadence_ratio, cadence_table
 from fusewise.profile.counts import PatternCounts
 from fusewise.profile.deployment import Use, availability_in_use, facts_of, pattern_comparison
 from fusewise.profile.dimensions import dimension_ratio, dimension_table
-from fusewise.profile.mechanism import mechanism_notes, mechanism_table
-from fusewise.profile.probes import probe_notes, probe_table
+from fusewise.profile.mechanism import mechanism_table
+from fusewise.profile.probes import probe_table
 from fusewise.profile.result import DeploymentProfile
 from fusewise.profile.shift import group_shift_table, shift_table
 from fusewise.profile.text import share
@@ -139,10 +139,6 @@ def assemble(
     if rng is not None:
         found["shift"] = shift_table(pooled, use, rng=rng)
         found["group_shift"] = group_shift_table(train, rng=rng)
-    if "mechanism" in found:
-        after = (*after, *mechanism_notes(found["mechanism"]))
-    if "probes" in found:
-        after = (*after, *probe_notes(found["probes"]))
     return DeploymentProfile(
         n_samples=n_samples,
         modalities=tuple(kinds),

@@ -9,6 +9,8 @@ from typing import Any
 import pandas as pd
 
 from fusewise.data import Result
+from fusewise.profile.mechanism import mechanism_notes
+from fusewise.profile.probes import probe_notes
 from fusewise.profile.text import number, pattern_text, share, table_text
 
 SOURCE_WORDS = {
@@ -174,22 +176,11 @@ class DeploymentProfile(Result):
         return "\n".join(lines)
 
     def _evidence(self) -> list[str]:
-        """Return the tables of what was asked of the training rows, with their titles."""
-        found = self.mechanism
-        if len(found):
-            found = found[found["note"].eq("") | found["p"].notna()].drop(columns="note")
-        probes = self.probes
-        if len(probes):
-            limits = {"low": "effect_low", "high": "effect_high"}
-            probes = probes.drop(columns=["note", "shown"]).rename(columns=limits)
-        tables = {
-            "Does it carry signal? (effect: fall of the loss, 95 % interval)": probes,
-            "What presence depends on (score: AUROC of presence)": found,
-            "Deployment against training (distance of pattern frequencies)": self.shift,
-        }
-        return [
-            line
-            for title, table in tables.items()
-            if len(table)
-            for line in ("", title, table_text(table))
-        ]
+        """Return what was found by asking the training rows, a sentence each."""
+        lines = []
+        if len(self.shift):
+            lines += ["", "Deployment against training", table_text(self.shift)]
+        if len(self.probes):
+            lines += ["", "Asked of the training rows", *probe_notes(self.probes)]
+            lines += mechanism_notes(self.mechanism)
+        return lines
