@@ -47,7 +47,7 @@ def draw_arrival(
         Inner size in pixels.
     """
     svg = Svg(width, height, label)
-    left, right, foot, top = 38.0, 40.0, 24.0, 8.0
+    left, right, foot, top = 38.0, 48.0, 24.0, 8.0
     start = min([0.0, *(s.time for s in steps)])
     x_scale = Scale(start, until, left, width - right)
     y_scale = Scale(0.0, 1.0, height - foot, top)
