@@ -122,6 +122,15 @@ def test_what_could_not_be_tested_takes_one_line(profile):
     assert "●" not in text
 
 
+def test_sources_keep_their_order_whatever_was_tested_first(profile):
+    """The modality in the first row was not tested against the first source."""
+    rows = profile.mechanism
+    place = rows["modality"].eq("vitals") & rows["depends_on"].eq("values")
+    some = rows.assign(score=rows["score"].mask(place))
+    text = words(only(replace(profile, mechanism=some), "mechanism"))
+    assert "| modality | values of other modalities | the target | group: gender |" in text
+
+
 def test_arrival_tells_when_a_quarter_a_half_and_three_quarters_have_it(profile):
     """And what share has it in the end; a share never reached is never."""
     page = only(profile, "arrival")

@@ -60,7 +60,9 @@ def _unseen() -> Text:
 
 
 def _table(rows: list[Record], measured: list[Record]) -> Table:
-    sources = list(dict.fromkeys(str(row["depends_on"]) for row in measured))
+    some = {str(row["depends_on"]) for row in measured}
+    # In the order of all rows: the first that has figures must not turn the columns around.
+    sources = [s for s in dict.fromkeys(str(row["depends_on"]) for row in rows) if s in some]
     found = {(str(row["modality"]), str(row["depends_on"])): row for row in rows}
     names = list(dict.fromkeys(str(row["modality"]) for row in measured))
 
