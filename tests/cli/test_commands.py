@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import fusewise.evaluate  # noqa: F401 - makes the room known to sys.modules
-from fusewise.cli import commands, progress, show
+from fusewise.cli import commands, progress, show, terminal
 from fusewise.fusion import PresenceOnlyClassifier
 from fusewise.study import StageEvent, fact_stages, model_stages
 
@@ -309,7 +309,7 @@ def test_on_a_terminal_stages_are_marked_and_warnings_noted(capsys, monkeypatch)
 
 def test_numbers_are_shown_as_people_read_them():
     """Shares near the ends keep a digit; undefined scores say so."""
-    assert [show._percent(x) for x in (0.5, 0.004, 0.996, 1.0, float("nan"))] == [
+    assert [terminal.percent(x) for x in (0.5, 0.004, 0.996, 1.0, float("nan"))] == [
         "50%",
         "0.4%",
         "99.6%",
@@ -317,7 +317,7 @@ def test_numbers_are_shown_as_people_read_them():
         "?",
     ]
     nan = float("nan")
-    assert show._interval(nan, nan, nan, show._number) == "undefined"
+    assert terminal.interval(nan, nan, nan, terminal.number) == "undefined"
     assert show._pattern("a+b", ["a", "b"], 2) == "all"
     assert show._pattern("a+b+c", ["a", "b", "c", "d"], 4) == "all but d"
 

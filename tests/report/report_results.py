@@ -124,7 +124,57 @@ def make_profile(rates=None, *, n=9590, n_patterns=40, source="observed", seed=0
         cadence=pd.DataFrame(cadence),
         cadence_ratio=12.4,
         notes=("Rates are over training rows only.",),
+        **make_evidence(names, declared=declared),
     )  # fmt: skip
+
+
+def make_evidence(names, *, declared=True):
+    """Return the tables of what the training rows were asked, by field of a profile."""
+    pattern = {
+        "n_from": 9590.0,
+        "expected_if_same": 0.031,
+        "most_changed": f"{names[-1]} 0.30 to 0.28",
+    }
+    deployment = {"from": "training", "to": "deployment", "n_to": 2000.0, "distance": 0.112,
+                  "low": 0.083, "high": 0.134, "p": 0.002}  # fmt: skip
+    levels = [
+        {"from": "all others", "to": f"site: {i}", "n_to": 400.0 + i, "distance": 0.2 - 0.01 * i,
+         "low": max(0.05 - 0.02 * i, 0.0), "high": 0.3, "p": min(0.004 + 0.03 * i, 1.0)}
+        for i in range(11)
+    ]  # fmt: skip
+    arrival = [
+        {"modality": name, "time": 12.0 * (j + 1) * k, "share": share, "low": max(share - 0.02, 0.0),
+         "high": min(share + 0.02, 1.0), "at_risk": 1000 - 100 * k}
+        for j, name in enumerate(names) if name != "static" and j < 20
+        for k, share in enumerate((0.0, 0.3, 0.55, 0.9 - 0.05 * (j % 9)))
+    ]  # fmt: skip
+    mechanism = [
+        {"modality": name, "depends_on": source, "n": 1000,
+         "score": 0.55 + 0.02 * (j % 9), "low": 0.5 + 0.02 * (j % 9), "high": 0.6 + 0.02 * (j % 9),
+         "p": 0.002, "p_holm": 0.024 if j % 2 else 0.31, "note": ""}
+        for j, name in enumerate(names) if j
+        for source in ("values", "target", "group:gender")
+    ]  # fmt: skip
+    mechanism += [
+        {"modality": names[0], "depends_on": source, "n": 0, "note": "0 samples lack it",
+         **dict.fromkeys(("score", "low", "high", "p", "p_holm"), NAN)}
+        for source in ("values", "target", "group:gender")
+    ]  # fmt: skip
+    probes = [
+        {"axis": "timing", "n": 4000, "metric": "roc_auc", "score_without": 0.827,
+         "score_with": 0.85, "effect": 0.015, "low": 0.006, "high": 0.024, "shown": True,
+         "note": ""},
+        {"axis": "interaction", "n": 4000, "metric": "roc_auc", "score_without": 0.846,
+         "score_with": 0.851, "effect": 0.002, "low": -0.0015, "high": 0.0055, "shown": False,
+         "note": ""},
+    ]  # fmt: skip
+    return {
+        "shift": pd.DataFrame([pattern | deployment] if declared else []),
+        "group_shift": pd.DataFrame([pattern | level for level in levels]),
+        "arrival": pd.DataFrame(arrival),
+        "mechanism": pd.DataFrame(mechanism),
+        "probes": pd.DataFrame(probes),
+    }
 
 
 def make_recommendation(strategy="late", trainable=None):

@@ -37,6 +37,7 @@ ORDER = (
     "headline",
     "availability",
     "dimensions",
+    "evidence",
     "patterns",
     "degradation",
     "calibration",

@@ -5,18 +5,28 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
+
+from fusewise.cli.evidence import show_evidence
+from fusewise.cli.terminal import (
+    amount,
+    bar,
+    interval,
+    new_console,
+    new_table,
+    number,
+    percent,
+    signed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from rich.console import Console
+
     from fusewise.study import Run
 
-_BAR = 16
 _STATUS = {"met": "green", "not met": "red", "undetermined": "yellow"}
 
 
@@ -24,10 +34,10 @@ def show_draft(path: Path, text: str) -> None:
     """Say where the drafted study file is and what is left to decide."""
     from fusewise.data import draft_choices
 
-    console = _console()
+    console = new_console()
     left = draft_choices(text)
-    for number, line in left:
-        console.print(f"  [yellow]line {number}[/]  {escape(line)}")
+    for place, line in left:
+        console.print(f"  [yellow]line {place}[/]  {escape(line)}")
     if left:
         many = "1 line needs" if len(left) == 1 else f"{len(left)} lines need"
         console.print(f"{many} a decision; then: fusewise run {escape(str(path))}")
@@ -37,42 +47,45 @@ def show_draft(path: Path, text: str) -> None:
 
 
 def show_profile(profile: Any) -> None:
-    """Show availability, patterns, dimensions and cadence."""
-    console = _console()
+    """Show availability, patterns, dimensions, cadence, and what the training rows say."""
+    console = new_console()
     known = profile.source != "none"
-    table = _table("Availability", "modality", "kind", "width", "training", "deployment", "")
+    table = new_table("Availability", "modality", "kind", "width", "training", "deployment", "")
     widths = profile.dimensions.set_index("modality")
     for row in profile.availability.itertuples(index=False):
-        use = _interval(row.rate, row.low, row.high, _percent) if known else "unknown"
+        use = interval(row.rate, row.low, row.high, percent) if known else "unknown"
         table.add_row(
             escape(str(row.modality)),
             profile.kinds[row.modality],
             f"{widths['width'].get(row.modality, 0):,}",
-            _percent(row.rate_train),
+            percent(row.rate_train),
             use,
-            _bar(row.rate if known else row.rate_train, dim=not known),
+            bar(row.rate if known else row.rate_train, dim=not known),
         )
     console.print(table)
     _show_patterns(console, profile)
     if len(profile.cadence):
-        table = _table("Cadence", "modality", "events per sample", "median gap", "age of the last")
+        table = new_table(
+            "Cadence", "modality", "events per sample", "median gap", "age of the last"
+        )
         for row in profile.cadence.itertuples(index=False):
             cells = (row.events_per_sample, row.median_gap, row.age_at_prediction)
-            table.add_row(escape(str(row.modality)), *(_amount(value) for value in cells))
+            table.add_row(escape(str(row.modality)), *(amount(value) for value in cells))
         console.print(table)
         console.print(
             "[dim]Gaps and ages are in the unit of the event times (seconds for timestamps).[/]"
         )
+    show_evidence(console, profile)
     for note in profile.notes:
         console.print(f"[yellow]note[/] {escape(note)}")
 
 
 def show_recommendation(advice: Any) -> None:
     """Show the strategy, its reasons, and what would change it."""
-    console = _console()
+    console = new_console()
     masked = f", masking {advice.masking}" if advice.masking else ""
     console.print(f"[bold]{advice.strategy.capitalize()} fusion{masked}[/]", end="")
-    console.print(f"  [dim]kept in {_percent(advice.stability)} of replicates[/]")
+    console.print(f"  [dim]kept in {percent(advice.stability)} of replicates[/]")
     if advice.why_trainable:
         console.print(f"[yellow]{escape(advice.why_trainable)}[/]")
         masking = advice.maskings.get(advice.trainable)
@@ -99,7 +112,7 @@ def show_recommendation(advice: Any) -> None:
 
 def show_fit(run: Run) -> None:
     """Say what was trained and where it is."""
-    console = _console()
+    console = new_console()
     if run.note:
         console.print(f"[yellow]{escape(run.note)}[/]")
     console.print(f"Trained: [bold]{run.trained} fusion[/]")
@@ -108,19 +121,19 @@ def show_fit(run: Run) -> None:
 
 def show_evaluation(run: Run) -> None:
     """Show the headline, the patterns, the baselines and the requirements."""
-    console, evaluation = _console(), run.evaluation
+    console, evaluation = new_console(), run.evaluation
     source = str(evaluation.headline["source"].iloc[0])
-    table = _table(
+    table = new_table(
         f"Quality, patterns weighted as in: {source}", "metric", "score", "test as it came"
     )
     pooled = evaluation.pooled.set_index("metric")
     for row in evaluation.headline.itertuples(index=False):
         came = pooled.loc[row.metric]
-        score = _interval(row.estimate, row.low, row.high, _number)
+        score = interval(row.estimate, row.low, row.high, number)
         table.add_row(
             row.metric,
             f"[dim]{score} small[/]" if getattr(row, "small", False) else score,
-            _interval(came["estimate"], came["low"], came["high"], _number),
+            interval(came["estimate"], came["low"], came["high"], number),
         )
     console.print(table)
     _show_by_pattern(console, evaluation)
@@ -132,7 +145,7 @@ def show_evaluation(run: Run) -> None:
 
 def show_run(run: Run) -> None:
     """Show what came out of a whole run; the last line is the path of the report."""
-    console = _console()
+    console = new_console()
     if run.note:
         console.print(f"[yellow]{escape(run.note)}[/]")
     show_evaluation(run)
@@ -141,7 +154,7 @@ def show_run(run: Run) -> None:
 
 def _show_patterns(console: Console, profile: Any, most: int = 8) -> None:
     everything = len(profile.modalities)
-    table = _table(
+    table = new_table(
         f"Availability patterns, {min(most, len(profile.patterns))} of {len(profile.patterns)}",
         "pattern",
         "training",
@@ -149,10 +162,10 @@ def _show_patterns(console: Console, profile: Any, most: int = 8) -> None:
     )
     for row in profile.patterns.head(most).itertuples(index=False):
         unseen = "  [red]never in training[/]" if row.unseen else ""
-        share = "" if math.isnan(row.share_deployment) else _percent(row.share_deployment)
+        share = "" if math.isnan(row.share_deployment) else percent(row.share_deployment)
         table.add_row(
             _pattern(row.pattern, profile.modalities, everything) + unseen,
-            _percent(row.share_train),
+            percent(row.share_train),
             share,
         )
     console.print(table)
@@ -164,7 +177,7 @@ def _show_by_pattern(console: Console, evaluation: Any, most: int = 8) -> None:
     rows = rows.sort_values(["weight", "n"], ascending=False, kind="stable")
     patterns = list(dict.fromkeys(rows["pattern"]))
     names = sorted({name for pattern in patterns for name in pattern.split("+")})
-    table = _table(
+    table = new_table(
         f"{metric} by availability pattern, {min(most, len(patterns))} of {len(patterns)}",
         "pattern",
         "n",
@@ -180,7 +193,7 @@ def _show_by_pattern(console: Console, evaluation: Any, most: int = 8) -> None:
                 cells += ["", ""]
                 continue
             row = own.iloc[0]
-            score = _interval(row["estimate"], row["low"], row["high"], _number)
+            score = interval(row["estimate"], row["low"], row["high"], number)
             cells += [f"{row['n']:,}", f"[dim]{score} small[/]" if row["small"] else score]
         table.add_row(*cells)
     console.print(table)
@@ -191,14 +204,14 @@ def _show_baselines(console: Console, evaluation: Any) -> None:
     rows = rows[rows["metric"] == evaluation.metrics[0]]
     if rows.empty:
         return
-    table = _table("Baselines, on the samples that both answer", "baseline", "n",
+    table = new_table("Baselines, on the samples that both answer", "baseline", "n",
                    evaluation.metrics[0], "model minus baseline")  # fmt: skip
     for row in rows.itertuples(index=False):
         table.add_row(
             escape(row.baseline),
             f"{row.n:,}",
-            _interval(row.estimate, row.low, row.high, _number),
-            _interval(row.difference, row.difference_low, row.difference_high, _signed),
+            interval(row.estimate, row.low, row.high, number),
+            interval(row.difference, row.difference_low, row.difference_high, signed),
         )
     console.print(table)
 
@@ -208,12 +221,12 @@ def _show_requirements(console: Console, run: Run) -> None:
     if rows.empty:
         console.print("[dim]No requirement was declared.[/]")
         return
-    table = _table("Requirements", "requirement", "measured", "n", "answer")
+    table = new_table("Requirements", "requirement", "measured", "n", "answer")
     for row in rows.itertuples(index=False):
         style = _STATUS[row.status]
         table.add_row(
             escape(row.requirement),
-            _interval(row.estimate, row.low, row.high, _number),
+            interval(row.estimate, row.low, row.high, number),
             f"{row.n:,}",
             f"[{style}]{row.status}[/] [dim]{escape(row.reason)}[/]",
         )
@@ -222,25 +235,9 @@ def _show_requirements(console: Console, run: Run) -> None:
         console.print(f"[yellow]{escape(run.next_step)}[/]")
 
 
-def _console() -> Console:
-    console = Console(highlight=False)
-    # A pipe has no width: tables are not to be cut at 80 columns there.
-    return console if console.is_terminal else Console(highlight=False, width=140)
-
-
 def _last(path: Path | None) -> None:
     # Plain, so that a script can read the last line whatever the width of the terminal.
     print(path)  # noqa: T201
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(
-        title=title, title_justify="left", title_style="bold", header_style="dim", box=None
-    )
-    for index, column in enumerate(columns):
-        words = index == 0 or column in ("kind", "answer", "")
-        table.add_column(column, justify="left" if words else "right", overflow="fold")
-    return table
 
 
 def _pattern(pattern: str, modalities: Sequence[str], everything: int) -> str:
@@ -252,38 +249,3 @@ def _pattern(pattern: str, modalities: Sequence[str], everything: int) -> str:
     if pattern != "(none)" and len(absent) < len(present):
         return escape(f"all but {', '.join(absent)}")
     return escape(pattern)
-
-
-def _percent(share: float) -> str:
-    if math.isnan(share):
-        return "?"
-    return f"{share:.1%}" if 0 < share < 0.01 or 0.99 < share < 1 else f"{share:.0%}"
-
-
-def _number(value: float) -> str:
-    return f"{value:.3f}" if abs(value) < 100 else f"{value:,.4g}"
-
-
-def _amount(value: float) -> str:
-    if math.isnan(value):
-        return "?"
-    # Without an exponent: these may be seconds, and many.
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.3f}"
-
-
-def _interval(estimate: float, low: float, high: float, say: Any) -> str:
-    if math.isnan(estimate):
-        return "undefined"
-    if math.isnan(low) or low == high == estimate:
-        return str(say(estimate))
-    return escape(f"{say(estimate)} [{say(low)}, {say(high)}]")
-
-
-def _bar(share: float, *, dim: bool) -> Text:
-    filled = 0 if math.isnan(share) else round(share * _BAR)
-    bar = Text("█" * filled, style="dim" if dim else "cyan")
-    return bar.append("·" * (_BAR - filled), style="dim")

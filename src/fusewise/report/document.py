@@ -24,6 +24,7 @@ from fusewise.report.sections.availability import availability_section
 from fusewise.report.sections.calibration import calibration_section
 from fusewise.report.sections.degradation import degradation_section
 from fusewise.report.sections.dimensions import dimensions_section
+from fusewise.report.sections.evidence import evidence_section
 from fusewise.report.sections.findings import findings_section
 from fusewise.report.sections.headline import headline_section
 from fusewise.report.sections.making import making_section
@@ -75,6 +76,7 @@ class Report:
             headline_section(self.evaluation, names),
             availability_section(self.profile, self.recommendation, names),
             dimensions_section(self.profile),
+            evidence_section(self.profile),
             patterns_section(self.evaluation, names),
             degradation_section(self.evaluation),
             calibration_section(self.evaluation, names),

@@ -7,6 +7,7 @@ from typing import Any
 
 MINUS = "\N{MINUS SIGN}"
 NOT_AVAILABLE = "n/a"
+LEVEL = 0.05
 
 
 def known(value: Any) -> bool:
@@ -155,6 +156,41 @@ def count(value: Any) -> str:
     ('11,988', '4,313', 'n/a')
     """
     return f"{round(float(value)):,}".replace("-", MINUS) if known(value) else NOT_AVAILABLE
+
+
+def p_value(value: Any) -> str:
+    """Write a p-value, which is never zero.
+
+    Examples
+    --------
+    >>> p_value(0.0241), p_value(0.0001), p_value(1.0), p_value(float("nan"))
+    ('0.024', '< 0.001', '1.000', 'n/a')
+    """
+    if known(value) and value < 0.001:
+        return "< 0.001"
+    return _write(value, 3) if known(value) else NOT_AVAILABLE
+
+
+def beyond_chance(p: Any) -> bool:
+    """Return whether a p-value is at most 5 %; one that does not exist is not.
+
+    Examples
+    --------
+    >>> beyond_chance(0.05), beyond_chance(0.051), beyond_chance(float("nan"))
+    (True, False, False)
+    """
+    return known(p) and float(p) <= LEVEL
+
+
+def clock(time: Any) -> str:
+    """Write a time without decimals that say nothing, and without an exponent.
+
+    Examples
+    --------
+    >>> clock(0.0), clock(312.0), clock(7.25), clock(43218.4), clock(float("nan"))
+    ('0', '312', '7.25', '43,218', 'n/a')
+    """
+    return count(time) if known(time) and float(time).is_integer() else number(time)
 
 
 def plain(value: Any) -> str:
