@@ -10,7 +10,7 @@ from fusewise.profile.mechanism import mechanism_table
 from fusewise.profile.probes import probe_table
 from fusewise.profile.result import DeploymentProfile
 from fusewise.profile.shift import time_windows
-from fusewise.profile.text import fall_text, number, share
+from fusewise.profile.text import effect_text, fall_text, number, share
 from fusewise.profile.wilson import wilson
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "arrival_table",
     "availability",
     "declared_profile",
+    "effect_text",
     "effective_dimension",
     "fall_text",
     "mechanism_table",

@@ -182,5 +182,6 @@ class DeploymentProfile(Result):
             lines += ["", "Deployment against training", table_text(self.shift)]
         if len(self.probes):
             lines += ["", "Asked of the training rows", *probe_notes(self.probes)]
+        if len(self.mechanism):
             lines += mechanism_notes(self.mechanism)
         return lines

@@ -46,8 +46,20 @@ def share(value: float) -> str:
     return f"{value:.2f}"
 
 
+def effect_text(value: float) -> str:
+    """Write a fall of a loss with four decimals, as such falls are small.
+
+    Examples
+    --------
+    >>> effect_text(0.00904), effect_text(-0.0004), effect_text(-0.00001)
+    ('0.0090', '-0.0004', '0.0000')
+    """
+    text = f"{value:.4f}"
+    return "0.0000" if float(text) == 0 else text
+
+
 def fall_text(value: float, low: float, high: float) -> str:
-    """Say how far a loss falls, with four decimals as such falls are small.
+    """Say how far a loss falls, with its interval.
 
     Examples
     --------
@@ -56,8 +68,7 @@ def fall_text(value: float, low: float, high: float) -> str:
     >>> fall_text(-0.005, -0.0079, -0.00001)
     'does not fall (by -0.0050 [-0.0079, 0.0000])'
     """
-    digits = [f"{number:.4f}".replace("-0.0000", "0.0000") for number in (value, low, high)]
-    by = f"by {digits[0]} [{digits[1]}, {digits[2]}]"
+    by = f"by {effect_text(value)} [{effect_text(low)}, {effect_text(high)}]"
     return f"falls {by}" if value > 0 else f"does not fall ({by})"
 
 
