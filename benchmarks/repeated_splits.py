@@ -6,7 +6,8 @@ by five-fold cross-validation inside training; its prediction is the mean of the
 
     python benchmarks/repeated_splits.py [--models late intermediate] [--repeats 20] [--jobs 2]
 
-Rows are kept, so that models can be run one after the other.
+Rows are kept, so that models can be run one after the other; --again fits anew. Tables are of the
+models asked for, in the files that --name names (repeated_splits_learned for intermediate).
 """
 
 from __future__ import annotations
@@ -114,8 +115,8 @@ def one_fit(name: str, ds: fw.MultimodalDataset, seed: int, model: str) -> dict[
     }
 
 
-def tables(rows: list[dict[str, object]]) -> dict[str, pd.DataFrame]:
-    """Return the paired comparison over the splits, and the published split."""
+def tables(rows: list[dict[str, object]], models: list[str]) -> dict[str, pd.DataFrame]:
+    """Return the paired comparison over the splits, and the published split, of some models."""
     table = pd.DataFrame(rows)
     summary, published = [], []
     for name, facts in SETS.items():
@@ -124,7 +125,7 @@ def tables(rows: list[dict[str, object]]) -> dict[str, pd.DataFrame]:
             continue
         wide = some[some["seed"] >= 0].pivot_table(index="seed", columns="model", values="score")
         share = float((some["test"] / some["train"]).iloc[0])
-        for model in [m for m in MODELS if m in wide]:
+        for model in [m for m in models if m in wide]:
             both = wide[[model, BASELINE]].dropna()
             difference = both[model] - both[BASELINE]
             interval = over_splits(difference, share)
@@ -148,7 +149,7 @@ def tables(rows: list[dict[str, object]]) -> dict[str, pd.DataFrame]:
         published.append(
             {"set": name, "metric": facts["metric"]}
             | {"n": int(once["test"].iloc[0])}
-            | {m: once.loc[once["model"] == m, "score"].max() for m in [*MODELS, BASELINE]}
+            | {m: once.loc[once["model"] == m, "score"].max() for m in [*models, BASELINE]}
         )
     return {
         "Repeated stratified splits, paired": pd.DataFrame(summary),
@@ -163,6 +164,8 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--again", action="store_true", help="fit anew what was fitted before")
+    parser.add_argument("--name", default="repeated_splits", help="of the files with the tables")
     arguments = parser.parse_args()
     kept = Rows("repeated_splits", ["set", "seed", "model"])
     done = {(r["set"], r["seed"], r["model"]) for r in kept.rows}
@@ -172,15 +175,15 @@ def main() -> None:
             (seed, model)
             for seed in range(-1, arguments.repeats)
             for model in [BASELINE, *arguments.models]
-            if model != BASELINE or (name, seed, model) not in done
+            if (name, seed, model) not in done or (arguments.again and model != BASELINE)
         ]
         parallel = Parallel(n_jobs=arguments.jobs, return_as="generator_unordered")
         for row in parallel(delayed(one_fit)(name, ds, seed, model) for seed, model in asked):
             kept.add(row)
     keep(
-        "repeated_splits",
+        arguments.name,
         "Default estimators against the mean of per-modality logistic regressions",
-        tables(kept.rows),
+        tables(kept.rows, arguments.models),
         [
             (
                 "Difference: model minus baseline, with a 95 % interval that is corrected for the "

@@ -64,6 +64,7 @@ def test_late_is_trained_beside_any_other_strategy_and_not_beside_itself(finishe
         ({"training.strategy": "early"}, ("fit", "late", "evaluate", "report")),
         ({"training.masking": "uniform"}, ("fit", "evaluate", "report")),
         ({"training.n_jobs": 2}, ("report",)),
+        ({"profile.probes": False}, ("profile", "recommend", "report")),
         ({"samples.groups": []}, ALL),
         ({"training.seed": 4}, tuple(s for s in ALL if s != "data")),
         ({"study": "icu"}, ()),
@@ -359,3 +360,14 @@ def test_a_warning_of_reading_is_told_once_and_at_reading(folder):
     assert events[1].state == "kept"
     report = (folder / "run" / "report.md").read_text()
     assert report.count("died also stands in the samples table") == 1
+
+
+def test_probes_are_made_unless_the_file_says_otherwise(finished):
+    """What takes models to answer can be left out; all else of the profile stays."""
+    asked = run(finished).profile
+    left_out = run(finished, {"profile.probes": False}).profile
+    assert set(asked.probes["axis"]) == {"timing", "interaction"}
+    assert set(asked.mechanism["depends_on"]) == {"values", "target", "group:sex"}
+    assert left_out.probes.empty
+    assert left_out.mechanism.empty
+    assert left_out.arrival.equals(asked.arrival)
