@@ -444,6 +444,8 @@ DAY = pd.Timestamp("2024-01-01")
         ({"opened": [0.0, None, 0.0, 0.0]}, {}, DeploymentError, "without an opening"),
         ({"request": [1, 1, 2, None]}, {}, DeploymentError, "have no 'request'"),
         ({"modality": [None] * 4}, {}, DeploymentError, "names no modality"),
+        ({}, {"closed": np.nan}, DeploymentError, "closed= is nan, which is no time"),
+        ({}, {"closed": np.inf}, DeploymentError, "closed= is inf, which is no time"),
         ({}, {"closed": -1.0}, DeploymentError, r"closed before it was opened \(3 requests\)"),
     ],
 )
@@ -473,6 +475,8 @@ def test_time_to_share_reads_steps() -> None:
         time_to_share(table, "aa", 0.5)
     with pytest.raises(DatasetError, match="between 0 and 1"):
         time_to_share(table, "a", 50)
+    with pytest.raises(UnknownModalityError, match="the table has none"):
+        time_to_share(pd.DataFrame(), "a", 0.5)  # of a profile that was declared
 
 
 def note(waited, came, unit: str = "h") -> str:

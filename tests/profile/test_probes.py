@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -125,6 +126,71 @@ def test_what_cannot_be_asked_is_told() -> None:
     ds = cohort(400, **ADDITIVE)
     found = probed(ds[ds.target == 0])
     assert found.loc["interaction", "note"] == "the rarest class has 0 samples, 20 are needed"
+
+
+def with_events(events: pd.DataFrame, y: Any, **about: Any) -> fw.MultimodalDataset:
+    """Samples 0, 1, ... with a table of noise and the given events ``id, time, value``."""
+    rng = np.random.default_rng(1)
+    samples = pd.DataFrame({"id": range(len(y)), "y": y, **about.pop("samples", {})})
+    table = pd.DataFrame({"id": samples["id"], "x": rng.normal(size=len(y))})
+    stream = fw.Modality(
+        events.assign(variable="v"), kind="events", time="time", variable="variable",
+        value="value",
+    )  # fmt: skip
+    return fw.MultimodalDataset(
+        {"c": table, "stream": stream}, samples=samples, id="id", target="y", **about
+    )
+
+
+@pytest.mark.filterwarnings("ignore:modality 'stream'")
+@pytest.mark.parametrize("value", [None, np.nan])
+def test_streams_without_an_event_are_told(value: float | None) -> None:
+    """Nobody has the modality, or no event of it has a value."""
+    events = pd.DataFrame({"id": range(120), "time": np.arange(120.0), "value": value})
+    events = events.astype({"value": float})
+    found = probed(with_events(events[:0] if value is None else events, [0, 1] * 60))
+    assert found.loc["timing", "note"] == "no modality has an event with a time"
+    assert np.isnan(found.loc["timing", "effect"])
+
+
+@pytest.mark.parametrize("n_known", [0, 1, 120])
+def test_wide_modalities_without_variation_tell_nothing(n_known: int) -> None:
+    """Of none, of one, or of samples that are all alike there are no components."""
+    rng = np.random.default_rng(0)
+    flat = pd.DataFrame(np.ones((120, 400))).add_prefix("w").assign(id=range(120))
+    flat["id"] += np.where(np.arange(120) < n_known, 0, 1_000)
+    tables = {m: pd.DataFrame({"id": range(120), "x": rng.normal(size=120)}) for m in "ab"}
+    samples = pd.DataFrame({"id": range(120), "y": [0, 1] * 60})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", fw.exceptions.FusewiseWarning)
+        ds = fw.MultimodalDataset({**tables, "flat": flat}, samples=samples, id="id", target="y")
+    assert np.isfinite(probed(ds).loc["interaction", "effect"])
+
+
+@pytest.mark.parametrize("others", ["yz", "xyz"])
+def test_classes_of_few_clusters_are_told(others: str) -> None:
+    """No model that has not seen the only cluster of a class can know that class."""
+    rng = np.random.default_rng(0)
+    y = np.where(np.arange(240) < 40, "w", rng.choice(list(others), 240))
+    patient = np.where(np.arange(240) < 40, 0, np.arange(240))
+    tables = {m: pd.DataFrame({"id": range(240), m: rng.normal(size=240)}) for m in "ab"}
+    samples = pd.DataFrame({"id": range(240), "y": y, "patient": patient})
+    ds = fw.MultimodalDataset(tables, samples=samples, id="id", target="y", cluster="patient")
+    note = "the rarest class has 1 cluster, 20 are needed"
+    assert probed(ds).loc["interaction", "note"] == note
+
+
+def test_the_calendar_is_no_timing() -> None:
+    """Outcomes that drift over years, with timestamps, which count from a sample's first event."""
+    rng = np.random.default_rng(0)
+    n, k = 600, 8
+    admitted = rng.uniform(0, 2_000, n)
+    y = (rng.random(n) < 0.15 + 0.7 * admitted / 2_000).astype(int)
+    i = np.repeat(np.arange(n), k)
+    later = admitted[i] + rng.uniform(0, 2, n * k)
+    time = pd.Timestamp("2015-01-01") + pd.to_timedelta(later, unit="D")
+    events = pd.DataFrame({"id": i, "time": time, "value": rng.normal(size=n * k)})
+    assert not probed(with_events(events, y)).loc["timing", "shown"]
 
 
 def test_clusters_count_as_one_observation() -> None:

@@ -264,6 +264,7 @@ def test_a_wrong_setting_is_told_as_a_setting(tmp_path):
         ("training.devise=cpu", "setting training.devise: unknown key"),
         ("training.max_epochs=0", "setting training.max_epochs: "),
         ("trainin.seed=3", "setting trainin: unknown key"),
+        ("profile.probe=no", "setting profile.probe: unknown key. Did you mean 'probes'?"),
         ("deployment.rates.static=high", "setting deployment.rates.static: expected a number"),
         ("requirements.7.at_least=1", "setting requirements.7.at_least: the list has 3 entries"),
     ],

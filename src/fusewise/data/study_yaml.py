@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from fusewise.data.study_file import (
     DeploymentSection,
     ModalitySection,
+    ProfileSection,
     RequirementSection,
     SamplesSection,
     SplitSection,
@@ -34,6 +35,7 @@ SECTIONS: dict[KeyPath, type[BaseModel]] = {
     ("deployment",): DeploymentSection,
     ("deployment", "validation"): ValidationSection,
     ("requirements", "*"): RequirementSection,
+    ("profile",): ProfileSection,
     ("training",): TrainingSection,
 }
 

@@ -113,7 +113,7 @@ def arrival_table(
     end = np.full(len(part), math.nan if reference is None else reference)
     if part.prediction_time is not None:
         end = part.prediction_time
-    start = _start(list(first.values()), len(part))
+    start = clock_starts(part)
     curves = []
     for column, name in enumerate(names):
         has = part.presence[:, column]
@@ -137,15 +137,19 @@ def _first_times(part: MultimodalDataset, name: str) -> FloatArray:
     return first
 
 
-def _start(first: list[FloatArray], n_samples: int) -> FloatArray:
-    """When the clock of each sample starts; NaN for one without any event of which to tell."""
-    earliest = np.full(n_samples, math.nan)
-    for times in first:
-        earliest = np.fmin(earliest, times)
+def clock_starts(ds: MultimodalDataset) -> FloatArray:
+    """Return when the clock of each sample starts (n_samples,): 0, or for timestamps its first event.
+
+    NaN for a sample without any event by which to tell a timestamp.
+    """
+    earliest = np.full(len(ds), math.nan)
+    for name, kind in ds.kinds.items():
+        if kind == "events":
+            earliest = np.fmin(earliest, _first_times(ds, name))
     known = earliest[~np.isnan(earliest)]
     if len(known) and np.median(known) >= TIMESTAMP:
         return earliest
-    return np.zeros(n_samples)
+    return np.zeros(len(ds))
 
 
 def check_points(n_points: int) -> None:
@@ -196,9 +200,10 @@ def time_to_share(table: pd.DataFrame, modality: str, share: float) -> float:
 
 
 def _curve(table: pd.DataFrame, modality: str) -> pd.DataFrame:
-    curve = table[table["modality"] == modality]
+    # A profile that was declared has a table without columns.
+    curve = table[table["modality"] == modality] if len(table) else table
     if curve.empty:
-        known = list(dict.fromkeys(table["modality"]))
+        known = list(dict.fromkeys(table["modality"])) if len(table) else []
         raise UnknownModalityError(
             f"arrival: no modality {modality!r}; the table has {', '.join(known) or 'none'}."
             f"{did_you_mean(modality, known)}"

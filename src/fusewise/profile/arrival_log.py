@@ -87,6 +87,8 @@ def arrival_of_log(
     """
     if not (closed is None or isinstance(closed, str | int | float | np.number)):
         closed = pd.Timestamp(closed)
+    if isinstance(closed, float | np.floating) and not np.isfinite(closed):
+        raise DeploymentError(f"{WHAT}: closed= is {closed}, which is no time. Leave it out.")
     table = open_source(log, WHAT)
     by_column = isinstance(closed, str)
     _require(table, [request, modality, arrived, opened, *([closed] if by_column else [])])

@@ -11,6 +11,7 @@ import pandas as pd
 
 from fusewise.data import MultimodalDataset
 from fusewise.profile.additive import additive_projection
+from fusewise.profile.arrival import clock_starts
 from fusewise.profile.boosted import Effect, Part, Ways, compare, fitted
 from fusewise.profile.dimensions import standardise, to_matrix
 from fusewise.profile.event_features import timed, untimed
@@ -21,7 +22,7 @@ FloatArray = npt.NDArray[np.float64]
 AXES = ("timing", "interaction")
 MAX_SAMPLES = 4_000
 N_REPEATS = 3
-# Fewer samples, or fewer of the rarer class, tell nothing out of fold.
+# Fewer samples, or fewer samples or clusters of the rarer class, tell nothing out of fold.
 MIN_SAMPLES = 100
 MIN_RARER = 20
 # A wider modality enters as its first principal components.
@@ -43,7 +44,9 @@ def probe_table(
     and all tables. Both also know features of times and order
     (:func:`~fusewise.profile.event_features.timed`); but for one of them the times were first dealt
     out anew among all events of a modality. So both have as many features, and differ only in
-    whether times mean anything.
+    whether times mean anything. Times are counted from the prediction; without prediction times,
+    numbers as they are and timestamps from the sample's own first event of any modality, so that a
+    target that drifts over the calendar is no finding.
 
     *Interaction.* One model that knows all features, and which modalities are present, is held
     against its own projection onto sums over modalities
@@ -105,6 +108,8 @@ def _why_not(ds: MultimodalDataset, axis: str) -> str:
     events = [m for m, kind in ds.kinds.items() if kind == "events"]
     if axis == "timing" and not events:
         return "no modality has times"
+    if axis == "timing" and not any(len(ds.events(m)) for m in events):
+        return "no modality has an event with a time"
     if axis == "interaction" and ds.n_modalities < 2:
         return "there is one modality"
     if ds.target is None:
@@ -117,11 +122,20 @@ def _why_not(ds: MultimodalDataset, axis: str) -> str:
         return f"fewer than {2 * MIN_RARER} clusters"
     if ds.task == "regression":
         return "" if np.ptp(ds.target.astype(float)) > 0 else "the target is constant"
-    counts = np.unique(ds.target, return_counts=True)[1]
-    if len(counts) < 2 or counts.min() < MIN_RARER:
-        rarest = int(counts.min()) if len(counts) > 1 else 0
-        return f"the rarest class has {rarest} samples, {MIN_RARER} are needed"
-    return ""
+    return _too_rare(ds.target, None) or _too_rare(ds.target, ds.cluster)
+
+
+def _too_rare(target: npt.NDArray[Any], cluster: npt.NDArray[Any] | None) -> str:
+    """Say that a class has too few samples, or clusters: some fold would be fitted without it."""
+    unit = "sample" if cluster is None else "cluster"
+    if cluster is not None:
+        numbers = [np.unique(of, return_inverse=True)[1] for of in (target, cluster)]
+        target = np.unique(np.column_stack(numbers), axis=0)[:, 0]
+    counts = np.unique(target, return_counts=True)[1]
+    rarest = int(counts.min()) if len(counts) > 1 else 0
+    if rarest >= MIN_RARER:
+        return ""
+    return f"the rarest class has {rarest} {unit}{'s' * (rarest != 1)}, {MIN_RARER} are needed"
 
 
 def _row(effect: Effect | None, note: str = "", n: int = 0) -> dict[str, Any]:
@@ -171,22 +185,26 @@ def _timing(ds: MultimodalDataset, seed: np.random.SeedSequence) -> list[Ways]:
     """Return what predicts without times that mean something, and with them."""
     known, within = [_presence(ds).astype(float)], []
     streams = []
+    # A sample without a start has no events either.
+    origin = clock_starts(ds) if ds.prediction_time is None else ds.prediction_time
     for name, child in zip(sorted(ds.modalities), seed.spawn(ds.n_modalities), strict=True):
         kind = ds.kinds[name]
         squeeze, *deals = child.spawn(1 + N_REPEATS)
         frame = ds.features(name)[1]
         known.append(_block(ds, name, untimed(frame) if kind == "events" else frame, squeeze))
         if kind == "events":
-            events = _aged(ds, ds.events(name))
+            events = ds.events(name)
+            ages = events["time"].to_numpy(dtype=float) - origin[events["position"].to_numpy()]
+            events = events.assign(time=ages)
             within.append(_timed(ds, events, events["time"].to_numpy()))
-            streams.append((events, deals))
+            streams.append((events, ages, deals))
     features = np.concatenate([*known, *within], axis=1)
 
     def way(repeat: int) -> Ways:
         # The same events and values; what is lost is when.
         without = [
-            _timed(ds, events, np.random.default_rng(deals[repeat]).permutation(events["time"]))
-            for events, deals in streams
+            _timed(ds, events, np.random.default_rng(deals[repeat]).permutation(times))
+            for events, times, deals in streams
         ]
         mixed = np.concatenate([*known, *without], axis=1)
 
@@ -209,15 +227,6 @@ def _presence(ds: MultimodalDataset) -> npt.NDArray[np.bool_]:
     return ds.presence[:, [ds.modalities.index(name) for name in sorted(ds.modalities)]]
 
 
-def _aged(ds: MultimodalDataset, events: pd.DataFrame) -> pd.DataFrame:
-    """Count times backwards from the prediction, where there is a time of it."""
-    time = events["time"].to_numpy(dtype=float)
-    if ds.prediction_time is not None:
-        now = ds.prediction_time[events["position"].to_numpy()]
-        time = np.where(np.isnan(now), time, time - now)
-    return events.assign(time=time)
-
-
 def _block(
     ds: MultimodalDataset, name: str, frame: pd.DataFrame, seed: np.random.SeedSequence
 ) -> FloatArray:
@@ -231,11 +240,16 @@ def _block(
 
 
 def _components(values: FloatArray, seed: np.random.SeedSequence) -> FloatArray:
-    """Return the first principal components of a wide modality; they know no target."""
+    """Return the first principal components of a wide modality; they know no target.
+
+    There are none where nothing varies.
+    """
     from sklearn.decomposition import PCA
 
     scaled = standardise(values)
     k = min(N_COMPONENTS, *scaled.shape)
+    if k == 0:
+        return np.zeros((len(values), 0))
     state = int(seed.generate_state(1)[0] >> 1)
     found = PCA(k, svd_solver="randomized", random_state=state).fit_transform(scaled)
     return np.asarray(found, dtype=float)
