@@ -42,6 +42,14 @@ def test_the_commands_are_those_that_are_documented(call):
     assert call().code == 2
 
 
+def test_the_package_is_a_command_too():
+    """Where the script is not on the path, ``python -m fusewise`` does the same."""
+    asked = [sys.executable, "-m", "fusewise", "--version"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("fusewise ")
+
+
+
 def test_profile_and_recommend_print_tables_and_end_well(folder, call):
     """Both read only what they need and print on standard output."""
     said = call("profile", "study.yaml")

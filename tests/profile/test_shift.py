@@ -392,3 +392,15 @@ def test_a_site_is_found_in_a_dataset() -> None:
     found = broken_joins(with_lab([f"{i:04d}" for i in range(60, 200)]))
     assert len(found) == 1
     assert "None of 60 samples of site 'north' has lab, which 1.00 of the others" in found[0]
+
+
+def test_of_many_levels_the_largest_are_compared() -> None:
+    """A column of ids as a group costs no more than two hundred levels."""
+    presence = np.ones((401, 2), dtype=bool)
+    levels = pd.DataFrame({"site": [f"s{i:03d}" for i in range(400)] + ["big"]})
+    n = np.r_[np.ones(399, dtype=int), 5, 50]
+    counts = PatternCounts.of(("a", "b"), presence, n, levels)
+    table = group_shift_table(counts, rng=np.random.default_rng(0), n_boot=20)
+    assert len(table) == 200
+    assert {"site: big", "site: s399", "site: s000"} <= set(table["to"])
+    assert "site: s398" not in set(table["to"])

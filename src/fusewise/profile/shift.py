@@ -24,6 +24,7 @@ COLUMNS = (
     "most_changed",
 )  # fmt: skip
 OTHERS = "all others"
+MAX_LEVELS = 200
 
 
 def shift_table(
@@ -130,7 +131,8 @@ def group_shift_table(
     -------
     DataFrame
         One row per level, groups in their order, levels in alphabetical order. A group with one
-        level has no other to compare with, and no row.
+        level has no other to compare with, and no row. Of a group with more than 200 levels only
+        the 200 largest have one: a handful of samples differs from all others by chance.
 
     Examples
     --------
@@ -151,7 +153,10 @@ def group_shift_table(
     records = []
     for group in counts.levels.columns:
         level_of = counts.levels[group].to_numpy()
-        levels = sorted(set(level_of))
+        names, place = np.unique(level_of.astype(str), return_inverse=True)
+        size = np.bincount(place, weights=counts.n)
+        largest = np.argsort(-size, kind="stable")[:MAX_LEVELS]
+        levels = [str(name) for name in names[np.sort(largest)]]
         for level in levels if len(levels) > 1 else []:
             rows = level_of == level
             here = _summed(code[rows], counts.n[rows], len(distinct))
