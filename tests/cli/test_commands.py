@@ -49,7 +49,6 @@ def test_the_package_is_a_command_too():
     assert done.stdout.startswith("fusewise ")
 
 
-
 def test_profile_and_recommend_print_tables_and_end_well(folder, call):
     """Both read only what they need and print on standard output."""
     said = call("profile", "study.yaml")
