@@ -15,7 +15,7 @@ from p12 import read
 from results_table import keep
 
 import fusewise as fw
-from fusewise.profile import time_to_share
+from fusewise.profile import MARKS, time_to_share
 
 LIMIT_S = 180
 
@@ -31,10 +31,7 @@ def main() -> None:
     cost |= {"cpu_seconds": cpu, "limit_seconds": LIMIT_S, "peak_gb": peak}
     arrival = [
         {"modality": name}
-        | {
-            f"{share:.0%}": time_to_share(profile.arrival, name, share)
-            for share in (0.25, 0.5, 0.75)
-        }
+        | {f"{share:.0%}": time_to_share(profile.arrival, name, share) for share in MARKS}
         | {"by the end": float(curve["share"].iloc[-1])}
         for name, curve in profile.arrival.groupby("modality", sort=False)
     ]

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _LEVEL = 0.05
-_MARKS = (0.25, 0.5, 0.75)
 _QUESTIONS = {"timing": "Does timing carry signal?", "interaction": "Do modalities interact?"}
 
 
@@ -75,13 +74,13 @@ def _show_mechanism(console: Console, profile: Any) -> None:
 
 
 def _show_arrival(console: Console, profile: Any) -> None:
-    from fusewise.profile import time_to_share
+    from fusewise.profile import MARKS, time_to_share
 
-    heads = (f"{mark:.0%} have it by" for mark in _MARKS)
+    heads = (f"{mark:.0%} have it by" for mark in MARKS)
     table = new_table("Arrival", "modality", *heads, "in the end", "the end")
     for name, curve in profile.arrival.groupby("modality", sort=False):
         last = curve.sort_values("time").iloc[-1]
-        times = [time_to_share(profile.arrival, name, mark) for mark in _MARKS]
+        times = [time_to_share(profile.arrival, name, mark) for mark in MARKS]
         table.add_row(
             escape(str(name)),
             *("never" if math.isnan(time) else amount(time) for time in times),

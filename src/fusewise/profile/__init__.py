@@ -8,12 +8,14 @@ from fusewise.profile.dimensions import effective_dimension
 from fusewise.profile.measure import profile
 from fusewise.profile.mechanism import mechanism_table
 from fusewise.profile.probes import probe_table
+from fusewise.profile.product_limit import MARKS
 from fusewise.profile.result import DeploymentProfile
 from fusewise.profile.shift import time_windows
 from fusewise.profile.text import effect_text, fall_text, number, share
 from fusewise.profile.wilson import wilson
 
 __all__ = [
+    "MARKS",
     "Availability",
     "DeploymentProfile",
     "arrival_of_log",

@@ -8,6 +8,7 @@ Two sources, one table. A dataset tells when the first event of a modality took 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -113,7 +114,7 @@ def arrival_table(
     end = np.full(len(part), math.nan if reference is None else reference)
     if part.prediction_time is not None:
         end = part.prediction_time
-    start = clock_starts(part)
+    start = _starts(len(part), first.values())
     curves = []
     for column, name in enumerate(names):
         has = part.presence[:, column]
@@ -142,14 +143,19 @@ def clock_starts(ds: MultimodalDataset) -> FloatArray:
 
     NaN for a sample without any event by which to tell a timestamp.
     """
-    earliest = np.full(len(ds), math.nan)
-    for name, kind in ds.kinds.items():
-        if kind == "events":
-            earliest = np.fmin(earliest, _first_times(ds, name))
+    names = (name for name, kind in ds.kinds.items() if kind == "events")
+    return _starts(len(ds), (_first_times(ds, name) for name in names))
+
+
+def _starts(n_samples: int, first: Iterable[FloatArray]) -> FloatArray:
+    """Return when clocks start, from the times of the first event in each modality."""
+    earliest = np.full(n_samples, math.nan)
+    for times in first:
+        earliest = np.fmin(earliest, times)
     known = earliest[~np.isnan(earliest)]
     if len(known) and np.median(known) >= TIMESTAMP:
         return earliest
-    return np.zeros(len(ds))
+    return np.zeros(n_samples)
 
 
 def check_points(n_points: int) -> None:

@@ -18,7 +18,9 @@ LEAST_ROWS = 100
 FEW = 0.1
 
 
-def broken_joins(source: MultimodalDataset | PatternCounts) -> list[str]:
+def broken_joins(
+    source: MultimodalDataset | PatternCounts, counts: PatternCounts | None = None
+) -> list[str]:
     """Name absences that a fault in the data would explain better than the world does.
 
     *A level without a modality.* None of a level's samples (a site, a year) has a modality that is
@@ -42,6 +44,8 @@ def broken_joins(source: MultimodalDataset | PatternCounts) -> list[str]:
         Pattern counts have levels and no tables. A dataset's levels are those of its groups; to
         look at a column that is no group, give ``PatternCounts.of(ds.modalities, ds.presence,
         levels=ds.samples[["site"]])``.
+    counts : PatternCounts, optional
+        Those of the dataset, where they were counted before.
 
     Returns
     -------
@@ -61,7 +65,8 @@ def broken_joins(source: MultimodalDataset | PatternCounts) -> list[str]:
     """
     if isinstance(source, PatternCounts):
         return _levels_without(source)
-    counts = PatternCounts.of(source.modalities, source.presence, levels=source.groups)
+    if counts is None:
+        counts = PatternCounts.of(source.modalities, source.presence, levels=source.groups)
     return [*_tables_without_matches(source), *_levels_without(counts)]
 
 
@@ -71,16 +76,17 @@ def _levels_without(counts: PatternCounts) -> list[str]:
     for group in counts.levels.columns:
         for level in sorted(set(counts.levels[group])):
             here = counts.at(group, level)
-            if here.total < LEAST_SAMPLES:
+            n, present = here.total, here.n_present
+            if n < LEAST_SAMPLES:
                 continue
             for index, name in enumerate(counts.modalities):
                 rate = have[index] / total
-                if here.n_present[index] or rate == 0:
+                if present[index] or rate == 0:
                     continue
-                if here.total * math.log1p(-rate) < math.log(UNLIKELY):
-                    elsewhere = have[index] / (total - here.total)
+                if n * math.log1p(-rate) < math.log(UNLIKELY):
+                    elsewhere = have[index] / (total - n)
                     found.append(
-                        f"None of {here.total:,} samples of {group} {level!r} has {name}, which "
+                        f"None of {n:,} samples of {group} {level!r} has {name}, which "
                         f"{share(elsewhere)} of the others have. Check whether it is not measured "
                         "there, or its rows are lacking or carry other ids."
                     )

@@ -63,7 +63,7 @@ class PatternCounts:
                 f"{', '.join(modalities)}; got {rows.shape}."
             )
         weights = np.ones(len(rows), np.int64) if n is None else np.asarray(n, dtype=np.int64)
-        named = _as_text(levels, len(rows))
+        named = levels_as_text(levels, len(rows))
         keys = named.assign(**{f"_word{i}": w for i, w in enumerate(_words(rows))})
         code = (
             pd.factorize(keys["_word0"])[0]
@@ -132,7 +132,8 @@ def _words(rows: BoolArray) -> list[npt.NDArray[np.uint64]]:
     return list(padded.view(np.uint64).T)
 
 
-def _as_text(levels: pd.DataFrame | None, n_rows: int) -> pd.DataFrame:
+def levels_as_text(levels: pd.DataFrame | None, n_rows: int) -> pd.DataFrame:
+    """Return group levels as text, an empty cell as ``"(missing)"``; no column without groups."""
     if levels is None:
         return pd.DataFrame(index=range(n_rows))
     text = {

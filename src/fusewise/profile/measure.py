@@ -107,7 +107,7 @@ def profile(
         task=ds.task,
         dimensions=dimension_table(ds, for_dimensions),
         cadence=cadence_table(ds, for_cadence),
-        after=(*_clusters(ds), *broken_joins(ds)),
+        after=(*_clusters(ds), *broken_joins(ds, train)),
         rng=for_shift,
         asked=asked,
     )

@@ -19,7 +19,8 @@ from fusewise.profile.text import fall_text
 
 FloatArray = npt.NDArray[np.float64]
 
-AXES = ("timing", "interaction")
+# What is asked, and the modalities that a sample needs to tell of it.
+AXES = {"timing": 1, "interaction": 2}
 MAX_SAMPLES = 4_000
 N_REPEATS = 3
 # Fewer samples, or fewer samples or clusters of the rarer class, tell nothing out of fold.
@@ -73,13 +74,11 @@ def probe_table(
     ----------
     Hessel and Lee (2020). Does my multimodal model learn cross-modal interactions? EMNLP.
     """
-    kept = np.flatnonzero(ds.presence.any(axis=1))
-    draws = dict(zip(AXES, seed.spawn(len(AXES)), strict=True))
+    n_present = ds.presence.sum(axis=1)
     rows = []
-    for axis in AXES:
-        enough = ds.presence.sum(axis=1) >= 2 if axis == "interaction" else None
-        chosen = kept if enough is None else np.flatnonzero(enough)
-        rows.append({"axis": axis} | _asked(ds, axis, chosen, draws[axis], max_samples))
+    for (axis, least), own in zip(AXES.items(), seed.spawn(len(AXES)), strict=True):
+        chosen = np.flatnonzero(n_present >= least)
+        rows.append({"axis": axis} | _asked(ds, axis, chosen, own, max_samples))
     return pd.DataFrame(rows).astype({"metric": "str", "note": "str"})
 
 
@@ -195,8 +194,7 @@ def _timing(ds: MultimodalDataset, seed: np.random.SeedSequence) -> list[Ways]:
         if kind == "events":
             events = ds.events(name)
             ages = events["time"].to_numpy(dtype=float) - origin[events["position"].to_numpy()]
-            events = events.assign(time=ages)
-            within.append(_timed(ds, events, events["time"].to_numpy()))
+            within.append(_timed(ds, events, ages))
             streams.append((events, ages, deals))
     features = np.concatenate([*known, *within], axis=1)
 

@@ -153,10 +153,9 @@ def group_shift_table(
     records = []
     for group in counts.levels.columns:
         level_of = counts.levels[group].to_numpy()
-        names, place = np.unique(level_of.astype(str), return_inverse=True)
-        size = np.bincount(place, weights=counts.n)
-        largest = np.argsort(-size, kind="stable")[:MAX_LEVELS]
-        levels = [str(name) for name in names[np.sort(largest)]]
+        size = pd.Series(counts.n).groupby(level_of).sum()
+        # Of equally large ones the first by name.
+        levels = sorted(size.sort_values(ascending=False, kind="stable").index[:MAX_LEVELS])
         for level in levels if len(levels) > 1 else []:
             rows = level_of == level
             here = _summed(code[rows], counts.n[rows], len(distinct))

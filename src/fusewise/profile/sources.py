@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from fusewise.data import MultimodalDataset
-from fusewise.profile.counts import MISSING_LEVEL
+from fusewise.profile.counts import levels_as_text
 from fusewise.profile.directions import directions
 
 FloatArray = npt.NDArray[np.float64]
@@ -45,11 +45,8 @@ def known_columns(ds: MultimodalDataset, rows: IntArray) -> dict[str, pd.DataFra
         if ds.task != "regression":
             target = target.astype(str).astype(object)
         known["target"] = pd.DataFrame({"target": target})
-    groups = ds.groups.iloc[rows]
-    for name in sorted(groups.columns):
-        level = np.where(groups[name].isna(), MISSING_LEVEL, groups[name].astype(str))
-        known[f"group:{name}"] = pd.DataFrame({name: level.astype(object)})
-    return known
+    groups = levels_as_text(ds.groups.iloc[rows], len(rows))
+    return known | {f"group:{name}": groups[[name]] for name in sorted(groups.columns)}
 
 
 class Values:

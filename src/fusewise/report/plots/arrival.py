@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from fusewise.report.numbers import clock, known, percent, percent_interval, percent_short
 from fusewise.report.plots.scale import Scale, tick_label
-from fusewise.report.plots.svg import Svg, coordinate, text_width
+from fusewise.report.plots.svg import Svg, path_along, text_width
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,12 @@ def draw_arrival(
     if any(s.high > s.low for s in banded):
         upper = _stairs([(s.time, s.high) for s in banded])
         lower = _stairs([(s.time, s.low) for s in banded])
-        edge = _path([*upper, *reversed(lower)], x_scale, y_scale)
+        edge = path_along([*upper, *reversed(lower)], x_scale, y_scale)
         svg.add("path", d=f"M{edge}z", class_="band-of s-a")
     points = _stairs([(start, 0.0), *((s.time, s.share) for s in steps)])
     last = steps[-1]
     said = f"{percent_interval(last.share, last.low, last.high)} by {clock(last.time)}"
-    svg.add("path", d=f"M{_path(points, x_scale, y_scale)}", class_="stroke s-a", title=said)
+    svg.add("path", d=f"M{path_along(points, x_scale, y_scale)}", class_="stroke s-a", title=said)
     if known(half):
         x, y = x_scale(half), y_scale(next(s.share for s in steps if s.time >= half))
         title = f"half by {clock(half)}"
@@ -101,7 +101,3 @@ def _stairs(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     for x, y in points[1:]:
         corners += [(x, corners[-1][1]), (x, y)]
     return corners
-
-
-def _path(points: Sequence[tuple[float, float]], x_scale: Scale, y_scale: Scale) -> str:
-    return "L".join(f"{coordinate(x_scale(x))} {coordinate(y_scale(y))}" for x, y in points)

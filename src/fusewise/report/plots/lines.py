@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from fusewise.report.numbers import known
 from fusewise.report.plots.scale import Scale, around, tick_label
-from fusewise.report.plots.svg import Svg, coordinate
+from fusewise.report.plots.svg import Svg, path_along
 
 # Pixels between two numbers on an axis at least.
 APART = 20.0
@@ -111,16 +111,13 @@ def _marked(ticks: list[int], mark: int | None, scale: Scale) -> list[int]:
 def _draw(svg: Svg, line: Line, x_scale: Scale, y_scale: Scale) -> None:
     shown = [s for s in line.steps if known(s.value)]
     banded = [s for s in shown if known(s.low) and known(s.high)]
-
-    def path(points: Sequence[tuple[int, float]]) -> str:
-        return "L".join(f"{coordinate(x_scale(x))} {coordinate(y_scale(y))}" for x, y in points)
-
     if len(banded) > 1 and any(s.high > s.low for s in banded):
         edge = [(s.x, s.high) for s in banded] + [(s.x, s.low) for s in reversed(banded)]
-        svg.add("path", d=f"M{path(edge)}z", class_=f"band-of {line.tone}")
+        svg.add("path", d=f"M{path_along(edge, x_scale, y_scale)}z", class_=f"band-of {line.tone}")
     if len(shown) > 1:
         points = [(s.x, s.value) for s in shown]
-        svg.add("path", d=f"M{path(points)}", class_=f"stroke {line.tone}", title=line.name)
+        along = path_along(points, x_scale, y_scale)
+        svg.add("path", d=f"M{along}", class_=f"stroke {line.tone}", title=line.name)
     elif shown:
         x, y = x_scale(shown[0].x), y_scale(shown[0].value)
         svg.add("circle", cx=x, cy=y, r=3.5, class_=f"mark {line.tone}", title=line.name)

@@ -7,11 +7,13 @@ a page with ten of them stays small and is the same, byte for byte, for the same
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from markupsafe import Markup, escape
+
+from fusewise.report.plots.scale import Scale
 
 # Width of characters in units of the font size, for a sans-serif face.
 _NARROW, _WIDE = frozenset("iljI.,:;'|!()[]ft1 "), frozenset("mwMW@%")
@@ -57,6 +59,17 @@ def coordinate(value: float) -> str:
     """
     text = f"{value:.1f}".removesuffix(".0")
     return "0" if text == "-0" else text
+
+
+def path_along(points: Iterable[tuple[float, float]], x_scale: Scale, y_scale: Scale) -> str:
+    """Return the corners of a path through points, without its first letter.
+
+    Examples
+    --------
+    >>> path_along([(0, 0), (1, 2)], Scale(0, 1, 0, 10), Scale(0, 2, 10, 0))
+    '0 10L10 0'
+    """
+    return "L".join(f"{coordinate(x_scale(x))} {coordinate(y_scale(y))}" for x, y in points)
 
 
 class Svg:

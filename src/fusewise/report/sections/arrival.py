@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from fusewise.profile import time_to_share
+from fusewise.profile import MARKS, time_to_share
 from fusewise.report.blocks import Gallery, Heading, Prose, Table
 from fusewise.report.frames import Record, cells, columns, records
 from fusewise.report.numbers import clock, count, known, percent, percent_interval, plural
@@ -17,7 +17,6 @@ from fusewise.report.text import Text, say
 # Panels that are drawn; the table has every modality.
 MOST = 16
 PANEL = 196.0
-MARKS = (0.25, 0.5, 0.75)
 
 
 def arrival_blocks(profile: Any) -> list[Any]:
