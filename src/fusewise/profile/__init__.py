@@ -1,6 +1,6 @@
 """Facts about the deployment: availability, arrival, dimensions, cadence, signal, and declared ones."""
 
-from fusewise.profile.arrival import arrival_table, time_to_share
+from fusewise.profile.arrival import arrival_notes, arrival_table, time_to_share
 from fusewise.profile.arrival_log import arrival_of_log
 from fusewise.profile.availability import Availability, availability
 from fusewise.profile.declared import declared_profile
@@ -18,6 +18,7 @@ __all__ = [
     "MARKS",
     "Availability",
     "DeploymentProfile",
+    "arrival_notes",
     "arrival_of_log",
     "arrival_table",
     "availability",
