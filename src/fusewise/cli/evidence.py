@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _LEVEL = 0.05
-_QUESTIONS = {"timing": "Does timing carry signal?", "interaction": "Do modalities interact?"}
 
 
 def show_evidence(console: Console, profile: Any, most: int = 8) -> None:
@@ -28,13 +27,13 @@ def show_evidence(console: Console, profile: Any, most: int = 8) -> None:
 
 
 def _show_probes(console: Console, profile: Any) -> None:
-    from fusewise.profile import effect_text
+    from fusewise.profile import QUESTIONS, effect_text
 
     title = "Signal in the training rows (what is not shown is not disproved)"
     columns = ("question", "answer", "fall of the loss", "without", "with", "metric", "n")
     table = new_table(title, *columns)
     for row in profile.probes.itertuples(index=False):
-        question = escape(_QUESTIONS.get(row.axis, str(row.axis)))
+        question = escape(QUESTIONS.get(row.axis, str(row.axis)))
         if math.isnan(row.effect):
             table.add_row(question, f"[yellow]not measured[/] [dim]{escape(str(row.note))}[/]")
             continue

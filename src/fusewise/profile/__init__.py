@@ -7,7 +7,7 @@ from fusewise.profile.declared import declared_profile
 from fusewise.profile.dimensions import effective_dimension
 from fusewise.profile.measure import profile
 from fusewise.profile.mechanism import mechanism_table
-from fusewise.profile.probes import probe_table
+from fusewise.profile.probes import QUESTIONS, probe_table
 from fusewise.profile.product_limit import MARKS
 from fusewise.profile.result import DeploymentProfile
 from fusewise.profile.shift import time_windows
@@ -16,6 +16,7 @@ from fusewise.profile.wilson import wilson
 
 __all__ = [
     "MARKS",
+    "QUESTIONS",
     "Availability",
     "DeploymentProfile",
     "arrival_notes",

@@ -19,7 +19,8 @@ from fusewise.profile.text import fall_text
 
 FloatArray = npt.NDArray[np.float64]
 
-# What is asked, and the modalities that a sample needs to tell of it.
+QUESTIONS = {"timing": "Does timing carry signal?", "interaction": "Do modalities interact?"}
+# The modalities that a sample needs to tell of each.
 AXES = {"timing": 1, "interaction": 2}
 MAX_SAMPLES = 4_000
 N_REPEATS = 3

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fusewise.data import EMPTY_PATTERN
-from fusewise.profile import DeploymentProfile
+from fusewise.profile import QUESTIONS, DeploymentProfile
 
-SIGNALS = ("timing", "interaction")
+SIGNALS = tuple(QUESTIONS)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fusewise.profile import effect_text
+from fusewise.profile import QUESTIONS, effect_text
 from fusewise.report.blocks import Prose, Verdict, Verdicts
 from fusewise.report.frames import Record, flag, records
 from fusewise.report.metrics import metric_name
@@ -12,15 +12,9 @@ from fusewise.report.numbers import MINUS, count, known, number
 from fusewise.report.plots.spark import draw_spark
 from fusewise.report.text import say
 
-_QUESTIONS = {
-    "timing": (
-        "Does timing carry signal?",
-        "when things were measured, and in which order",
-    ),
-    "interaction": (
-        "Do modalities interact?",
-        "which values of several modalities come together",
-    ),
+_ASKED = {
+    "timing": "when things were measured, and in which order",
+    "interaction": "which values of several modalities come together",
 }
 _ANSWERS = {
     "shown": "**{question}** Yes: knowing {what} makes the prediction better.",
@@ -50,7 +44,8 @@ def signal_blocks(profile: Any) -> list[Any]:
 
 
 def _verdict(row: Record, declared: str) -> Verdict:
-    question, what = _QUESTIONS.get(str(row["axis"]), (f"{row['axis']}?", "it"))
+    axis = str(row["axis"])
+    question, what = QUESTIONS.get(axis, f"{axis}?"), _ASKED.get(axis, "it")
     told = [] if declared == "unknown" else [f"declared: {declared}"]
     if not known(row["effect"]):
         answer, measured = "not measured", ""
