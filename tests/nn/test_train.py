@@ -17,7 +17,7 @@ from fusewise.exceptions import (
 )
 from fusewise.nn import Check, Settings, TableRows, WeightAverage, train
 from fusewise.nn.attention import QueryPool
-from fusewise.nn.merge import GatedSum
+from fusewise.nn.merge import Concatenation, GatedSum
 from fusewise.nn.optimise import Optimiser
 from fusewise.nn.weighed import WeighedSum
 from tests.nn.tiny import NAMES, TinyNetwork, cohort, hide_some, same_bits
@@ -379,7 +379,12 @@ def test_only_maps_decay() -> None:
 def test_maps_of_values_and_gates_decay() -> None:
     """Those that are no linear layer decay like the weights of one."""
     network = torch.nn.ModuleDict(
-        {"pool": QueryPool(8, 2), "sum": WeighedSum(3, 8, 2, 0.0), "gates": GatedSum(3, 8)}
+        {
+            "pool": QueryPool(8, 2),
+            "sum": WeighedSum(3, 8, 2, 0.0),
+            "side": Concatenation(3, 8),
+            "gates": GatedSum(3, 8),
+        }
     )
     for parameter in network.parameters():
         torch.nn.init.ones_(parameter)
@@ -390,7 +395,7 @@ def test_maps_of_values_and_gates_decay() -> None:
     moved = {name for name, p in network.named_parameters() if not torch.equal(p, p * 0 + 1)}
     assert moved == {
         "pool.score.weight", "pool.value", "pool.join.weight", "sum.score.weight", "sum.value",
-        "gates.gate",
+        "side.value", "gates.gate", "gates.leave.weight",
     }  # fmt: skip
 
 

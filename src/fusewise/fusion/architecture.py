@@ -45,7 +45,7 @@ def build(
     joining, width = spec["joining"], spec["width"]
     fuse: Merge | Mechanism
     if joining in MERGES:
-        fuse = MERGES[joining](len(encoders), width)
+        fuse = MERGES[joining](len(encoders), width, spec["hidden"], spec["dropout"])
     else:
         fuse = MECHANISMS[joining](
             sorted(encoders),

@@ -63,7 +63,7 @@ class FusionNetwork(nn.Module):
         Whether each modality has a head of its own, so that none is starved by a stronger one.
     hidden : int or None
         Width of the hidden layer of the main head; None takes twice the width of an embedding.
-        Hierarchical attention brings its own.
+        A merge and hierarchical attention bring their own.
     dropout : float
     n_heads : int
         Heads of the pools that make one embedding of the tokens of a modality.
@@ -114,8 +114,8 @@ class FusionNetwork(nn.Module):
         )
         hidden = 2 * self.width if hidden is None else hidden
         enter: list[nn.Module] = [nn.Dropout(dropout), nn.Linear(fuse.out_width, hidden)]
-        if isinstance(fuse, Hierarchical):
-            # It gives a sum of projections already, as the layer does that follows a merge.
+        if isinstance(fuse, Merge | Hierarchical):
+            # They end in a map of their own.
             hidden, enter = fuse.out_width, []
         last = (
             nn.Linear(hidden, n_outputs)
@@ -152,7 +152,12 @@ class FusionNetwork(nn.Module):
         embeddings = self._embeddings(tokens)
         weights = None
         if isinstance(self.fuse, Merge):
-            fused = self.fuse(*self._aligned(tokens, embeddings, presence))
+            none = self._nothing()
+            own = [
+                (tokens[name].sample, embeddings[name]) if name in tokens else none
+                for name in self.names
+            ]
+            fused = self.fuse(own, len(presence))
         else:
             fused, weights = self.fuse(tokens, presence, need_weights=need_weights)
         auxiliary = {
@@ -198,23 +203,10 @@ class FusionNetwork(nn.Module):
                     embeddings[name] = own.values[:, 0]
         return embeddings
 
-    def _aligned(
-        self, tokens: Mapping[str, Tokens], embeddings: Mapping[str, Tensor], presence: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Embeddings side by side (n, M, d), zeros where absent, and who has them (n, M)."""
-        n, n_modalities = presence.shape
-        slots = [
-            tokens[name].sample * n_modalities + m
-            for m, name in enumerate(self.names)
-            if name in tokens
-        ]
-        # Zeros of no rows come first, so that a batch in which nobody has anything is legal.
-        empty = next(self.decode.parameters()).new_zeros(0, self.width)
-        slot = torch.cat([presence.new_zeros(0, dtype=torch.long), *slots])
-        found = torch.cat([empty, *embeddings.values()])
-        aligned = found.new_zeros(n * n_modalities, self.width).index_copy(0, slot, found)
-        here = presence.new_zeros(n * n_modalities).index_fill(0, slot, True)
-        return aligned.view(n, n_modalities, self.width), here.view(n, n_modalities)
+    def _nothing(self) -> tuple[Tensor, Tensor]:
+        """Return the embeddings of a modality that nobody has."""
+        weight = next(self.decode.parameters())
+        return weight.new_zeros(0, dtype=torch.long), weight.new_zeros(0, self.width)
 
 
 def _gives_one_token(encoder: nn.Module) -> bool:

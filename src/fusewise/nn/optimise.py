@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from fusewise.exceptions import DatasetError
 from fusewise.nn.attention import QueryPool
 from fusewise.nn.faults import encoders_of
-from fusewise.nn.merge import GatedSum
+from fusewise.nn.merge import Concatenation, GatedSum
 from fusewise.nn.settings import Settings
 from fusewise.nn.submodels import LastLinear
 from fusewise.nn.weighed import WeighedSum
@@ -19,7 +19,13 @@ from fusewise.nn.weighed import WeighedSum
 # Their rows are vectors that stand for something, not maps: decay would draw them together.
 _EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 # Stacks of maps, of a head or a modality each.
-_MAPS = ((QueryPool, "value"), (WeighedSum, "value"), (GatedSum, "gate"), (LastLinear, "weight"))
+_MAPS = (
+    (QueryPool, "value"),
+    (WeighedSum, "value"),
+    (Concatenation, "value"),
+    (GatedSum, "gate"),
+    (LastLinear, "weight"),
+)
 
 
 class Optimiser:
