@@ -48,6 +48,7 @@ __all__ = [
     "load",
     "make_cohort",
     "profile",
+    "profile_tables",
     "read_study",
     "recommend",
     "report",
@@ -73,7 +74,7 @@ if TYPE_CHECKING:
         UserEncoder,
         load,
     )
-    from fusewise.profile import DeploymentProfile, profile
+    from fusewise.profile import DeploymentProfile, profile, profile_tables
     from fusewise.recommend import Recommendation, recommend
     from fusewise.report import Report, report
     from fusewise.simulate import ampute, make_cohort
@@ -105,6 +106,7 @@ _ROOM_OF = {
     "load": "fusion",
     "make_cohort": "simulate",
     "profile": "profile",
+    "profile_tables": "profile",
     "read_study": "study",
     "recommend": "recommend",
     "report": "report",

@@ -3,7 +3,11 @@
 from fusewise.data.dataset import MultimodalDataset
 from fusewise.data.deployment import Deployment
 from fusewise.data.draft import draft_choices, draft_study
+from fusewise.data.engine import ENGINES, Engine, open_engine
+from fusewise.data.known_rows import KnownRows, KnownSamples, RowStatus, open_samples
 from fusewise.data.modality import Modality
+from fusewise.data.portable import key as portable_key
+from fusewise.data.portable import order_by_id
 from fusewise.data.presence import (
     EMPTY_PATTERN,
     parse_pattern,
@@ -21,10 +25,15 @@ from fusewise.data.tables import execute, open_table
 
 __all__ = [
     "EMPTY_PATTERN",
+    "ENGINES",
     "Deployment",
+    "Engine",
+    "KnownRows",
+    "KnownSamples",
     "Modality",
     "MultimodalDataset",
     "Result",
+    "RowStatus",
     "StudyFile",
     "count_patterns",
     "draft_choices",
@@ -32,12 +41,16 @@ __all__ = [
     "execute",
     "folds",
     "inner_validation",
+    "open_engine",
+    "open_samples",
     "open_table",
+    "order_by_id",
     "parse_pattern",
     "pattern_codes",
     "pattern_label",
     "pattern_labels",
     "pattern_table",
+    "portable_key",
     "read_study_file",
     "split",
     "write_atomically",

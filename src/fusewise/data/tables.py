@@ -26,7 +26,7 @@ _ROW_NUMBER = re.compile(r"__index_level_\d+__|Unnamed: \d+(_level_\d+)?|\s*")
 _local = threading.local()
 
 
-def connection() -> Any:
+def thread_connection() -> Any:
     """Return this thread's in-process DuckDB connection.
 
     One engine thread: sums then run in the order of the rows, so that the same tables give the
@@ -41,7 +41,7 @@ def connection() -> Any:
     return _local.connection
 
 
-def open_table(source: Any, *, what: str = "table") -> Any:
+def open_table(source: Any, *, what: str = "table", connection: Any = None) -> Any:
     """Open a table as an Ibis expression.
 
     Parameters
@@ -50,6 +50,8 @@ def open_table(source: Any, *, what: str = "table") -> Any:
         A path names a Parquet file, a folder of Parquet files, or a CSV file.
     what : str
         Named in errors, e.g. ``"modality 'vitals'"``.
+    connection : Ibis connection to DuckDB, optional
+        Which reads the files. Default: that of this thread.
 
     Raises
     ------
@@ -63,7 +65,7 @@ def open_table(source: Any, *, what: str = "table") -> Any:
     if isinstance(source, ibis.Table):
         return source
     if isinstance(source, str | os.PathLike):
-        return _open_path(Path(source), what)
+        return _open_path(Path(source), what, connection or thread_connection())
     if isinstance(source, pd.DataFrame):
         source = _from_pandas(source, what)
     elif hasattr(source, "to_arrow"):
@@ -119,10 +121,9 @@ def _numbers_as_numbers(table: Any) -> Any:
     return table.mutate(**{w: table[w].try_cast("float64") for w in numeric})
 
 
-def _open_path(path: Path, what: str) -> Any:
+def _open_path(path: Path, what: str, con: Any) -> Any:
     if not path.exists():
         raise TableNotFoundError(f"{what}: no file or folder {str(path)!r}. Check the path.")
-    con = connection()
     try:
         if path.is_dir():
             _require_parquet_folder(path, what)
@@ -188,9 +189,26 @@ def execute(expression: Any) -> pa.Table:
 
     # Ibis's public get_backend() falls back to an engine of its own, with its own thread count.
     backends = expression._find_backends()[0]  # noqa: SLF001
-    engine = backends[0] if backends else connection()
+    engine = backends[0] if backends else thread_connection()
+    if engine.name == "pyspark":
+        return _execute_on_spark(engine, expression)
     try:
         return engine.to_pyarrow(expression)
     except (duckdb.Error, pa.ArrowException) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DatasetError(f"a table cannot be read: {reason}") from error
+
+
+def _execute_on_spark(engine: Any, expression: Any) -> pa.Table:
+    """Run an expression on Spark; Ibis' way back leads through pandas, which has no NULL of its own.
+
+    Whole numbers beside an empty cell would come back as floats, and NaN as NULL.
+    """
+    from pyspark.errors import PySparkException
+
+    try:
+        engine._run_pre_execute_hooks(expression)  # noqa: SLF001 - tables in memory become views
+        return engine._session.sql(engine.compile(expression)).toArrow()  # noqa: SLF001
+    except PySparkException as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise DatasetError(f"a table cannot be read on Spark: {reason}") from error

@@ -7,6 +7,7 @@ from fusewise.profile.declared import declared_profile
 from fusewise.profile.dimensions import effective_dimension
 from fusewise.profile.measure import profile
 from fusewise.profile.mechanism import mechanism_table
+from fusewise.profile.on_tables import profile_tables
 from fusewise.profile.probes import QUESTIONS, probe_table
 from fusewise.profile.product_limit import MARKS
 from fusewise.profile.result import DeploymentProfile
@@ -31,6 +32,7 @@ __all__ = [
     "number",
     "probe_table",
     "profile",
+    "profile_tables",
     "share",
     "time_to_share",
     "time_windows",

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
 
 from fusewise.data import MultimodalDataset
 from fusewise.profile.counts import PatternCounts
@@ -94,14 +98,31 @@ def _levels_without(counts: PatternCounts) -> list[str]:
 
 
 def _tables_without_matches(ds: MultimodalDataset) -> list[str]:
-    found = []
     read = ds.ingestion.reindex(list(ds.modalities))[["rows", "unknown_ids"]].to_numpy(dtype=int)
-    for column, name in enumerate(ds.modalities):
+    have = ds.presence.mean(axis=0) if len(ds) else np.full(len(ds.modalities), math.nan)
+    return tables_without_matches(ds.modalities, read, have)
+
+
+def tables_without_matches(
+    modalities: Sequence[str], read: npt.NDArray, rates: npt.NDArray
+) -> list[str]:
+    """Name tables whose ids match nobody's.
+
+    Parameters
+    ----------
+    modalities : sequence of str, length M
+    read : int array (M, 2)
+        Rows of each table, and how many of them belong to no known sample.
+    rates : array (M,)
+        Share of the samples that have each modality.
+    """
+    found = []
+    for column, name in enumerate(modalities):
         rows, unknown = read[column].tolist()
         if rows < LEAST_ROWS:
             continue
         matched = rows - unknown
-        have = float(ds.presence[:, column].mean()) if len(ds) else math.nan
+        have = float(rates[column])
         if matched == 0 or (matched <= FEW * rows and have <= FEW):
             found.append(
                 f"Of the {number(rows)} rows of {name}, {number(matched) if matched else 'none'} "

@@ -15,7 +15,12 @@ MARKS = (0.25, 0.5, 0.75)
 
 
 def product_limit(
-    waited: npt.ArrayLike, arrived: npt.ArrayLike, at: npt.ArrayLike, confidence: float = 0.95
+    waited: npt.ArrayLike,
+    arrived: npt.ArrayLike,
+    at: npt.ArrayLike,
+    confidence: float = 0.95,
+    *,
+    n: npt.ArrayLike | None = None,
 ) -> pd.DataFrame:
     """Estimate the share that has arrived by given times from waits of which some are open.
 
@@ -39,6 +44,8 @@ def product_limit(
     at : array-like (k,)
         The times asked for, in the unit of `waited`; none beyond the longest wait.
     confidence : float, default 0.95
+    n : int array-like (n,), optional
+        How many each of `waited` stands for, where equal waits were counted before. Default: one.
 
     Returns
     -------
@@ -63,10 +70,14 @@ def product_limit(
     1   3.0  0.625
     """
     waits, came = np.asarray(waited, dtype=float), np.asarray(arrived, dtype=bool)
+    many = np.ones(len(waits), np.int64) if n is None else np.asarray(n, dtype=np.int64)
     times = np.asarray(at, dtype=float)
-    steps, events = np.unique(waits[came], return_counts=True)
-    ordered = np.sort(waits)
-    open_before = len(ordered) - np.searchsorted(ordered, steps)
+    steps, events = _counted(waits[came], many[came])
+    order = np.argsort(waits, kind="stable")
+    ordered = waits[order]
+    # How many of the waits, in this order, end before each.
+    before = np.concatenate([[0], np.cumsum(many[order])])
+    open_before = before[-1] - before[np.searchsorted(ordered, steps)]
     still: FloatArray = np.cumprod(1 - events / open_before, dtype=np.float64)
     with np.errstate(divide="ignore"):
         terms = events / (open_before * (open_before - events))
@@ -75,7 +86,7 @@ def product_limit(
 
     # Step 0 is the time before any arrival.
     step = np.searchsorted(steps, times, side="right")
-    at_risk = len(ordered) - np.searchsorted(ordered, times)
+    at_risk = before[-1] - before[np.searchsorted(ordered, times)]
     nobody = 1 - ((1 - confidence) / 2) ** (1 / np.maximum(at_risk, 1))
     return pd.DataFrame(
         {
@@ -88,8 +99,16 @@ def product_limit(
     )
 
 
+def _counted(waits: FloatArray, many: npt.NDArray[np.int64]) -> tuple[FloatArray, npt.NDArray]:
+    """Return the distinct waits in order, and how many there are of each."""
+    steps, place = np.unique(waits, return_inverse=True)
+    events = np.zeros(len(steps), dtype=np.int64)
+    np.add.at(events, place, many)
+    return steps, events
+
+
 def _limits(
-    still: FloatArray, greenwood: FloatArray, open_before: npt.NDArray[np.intp], confidence: float
+    still: FloatArray, greenwood: FloatArray, open_before: npt.NDArray, confidence: float
 ) -> tuple[FloatArray, FloatArray]:
     """Limits of the share after each arrival; `still` is the share that is open."""
     if not len(still):
@@ -107,21 +126,27 @@ def _limits(
     return low, high
 
 
-def arrival_curve(waited: npt.ArrayLike, arrived: npt.ArrayLike, n_points: int) -> pd.DataFrame:
+def arrival_curve(
+    waited: npt.ArrayLike, arrived: npt.ArrayLike, n_points: int, *, n: npt.ArrayLike | None = None
+) -> pd.DataFrame:
     """Return the product-limit estimate on a grid of at most `n_points` times.
 
     The grid holds the times at which a quarter, a half and three quarters have arrived (where they
-    do), quantiles of the observed arrivals, and the end: the longest wait.
+    do), quantiles of the observed arrivals, and the end: the longest wait. `n` is how many each of
+    `waited` stands for.
     """
     waits, came = np.asarray(waited, dtype=float), np.asarray(arrived, dtype=bool)
-    seen = np.sort(waits[came])
+    many = np.ones(len(waits), np.int64) if n is None else np.asarray(n, dtype=np.int64)
+    steps, events = _counted(waits[came], many[came])
     marks: list[float] = []
-    quantiles = seen
-    if len(seen):
-        steps = np.unique(seen)
+    quantiles = steps
+    if len(steps):
         # Without the allowance, rounding would put an exact half one step later.
-        share = product_limit(waits, came, steps)["share"].to_numpy() + 1e-12
+        share = product_limit(waits, came, steps, n=many)["share"].to_numpy() + 1e-12
         marks = [float(steps[np.argmax(share >= mark)]) for mark in MARKS if share[-1] >= mark]
         levels = np.linspace(0, 1, n_points - 1 - len(marks))
-        quantiles = np.quantile(seen, levels, method="inverted_cdf")
-    return product_limit(waits, came, np.unique([*marks, *quantiles, waits.max()]))
+        # The inverse of the empirical distribution, as of numpy's method "inverted_cdf".
+        rank = np.maximum(np.ceil(levels * events.sum() - 1), 0)
+        quantiles = steps[np.searchsorted(np.cumsum(events), rank, side="right")]
+    grid = np.unique([*marks, *quantiles, waits.max()])
+    return product_limit(waits, came, grid, n=many)

@@ -75,6 +75,11 @@ class DeploymentProfile(Result):
     probes : DataFrame
         ``axis, n, metric, score_without, score_with, effect, low, high, shown, note``: whether
         timing and interaction carry signal; empty where it was not asked.
+    read, columns : DataFrame
+        Of :func:`~fusewise.profile.on_tables.profile_tables`, else empty. ``modality, rows,
+        unknown_ids, after_prediction_time, without_time, declared_absent``: what was left out of
+        each table, and why. ``modality, column, n, missing_share, infinite, mean, sd, distinct``:
+        columns of tables and variables of events.
     """
 
     n_samples: int
@@ -98,6 +103,8 @@ class DeploymentProfile(Result):
     arrival: pd.DataFrame = field(default_factory=pd.DataFrame)
     mechanism: pd.DataFrame = field(default_factory=pd.DataFrame)
     probes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    read: pd.DataFrame = field(default_factory=pd.DataFrame)
+    columns: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def probe(self, axis: str) -> dict[str, Any] | None:
         """Return what the probe of ``timing`` or ``interaction`` measured; None where it did not."""
