@@ -1,13 +1,12 @@
 """What a sample, a modality and absence are."""
 
+from fusewise.data import portable
 from fusewise.data.dataset import MultimodalDataset
 from fusewise.data.deployment import Deployment
 from fusewise.data.draft import draft_choices, draft_study
 from fusewise.data.engine import ENGINES, Engine, open_engine
 from fusewise.data.known_rows import KnownRows, KnownSamples, RowStatus, open_samples
 from fusewise.data.modality import Modality
-from fusewise.data.portable import key as portable_key
-from fusewise.data.portable import order_by_id
 from fusewise.data.presence import (
     EMPTY_PATTERN,
     parse_pattern,
@@ -44,13 +43,12 @@ __all__ = [
     "open_engine",
     "open_samples",
     "open_table",
-    "order_by_id",
     "parse_pattern",
     "pattern_codes",
     "pattern_label",
     "pattern_labels",
     "pattern_table",
-    "portable_key",
+    "portable",
     "read_study_file",
     "split",
     "write_atomically",

@@ -257,7 +257,7 @@ class KnownRows:
             numeric = kind.is_numeric() or kind.is_boolean()
             columns[f"_x{place}"] = convert(table[column], engine) if numeric else table[column]
             if kind.is_floating() and not self.is_events:
-                columns[f"_inf{place}"] = table[column].isinf()
+                columns[f"_inf{place}"] = portable.infinite(table[column], engine)
         rows = table.select(**columns)
         known = self.samples.table
         taken = {"_known": known["_id"], "_part": known["_part"]}

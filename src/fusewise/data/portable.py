@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from fusewise.data.columns import LARGEST
 from fusewise.exceptions import DatasetError
 
+_MOST = sys.float_info.max
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _INFINITE = r"^[+-]?(inf|Inf|infinity|Infinity)$"
 _BLANK = ("", "nan", "NaN", "NA", "N/A", "null", "NULL", "None")
@@ -23,8 +25,17 @@ def number(column: Any, engine: str) -> Any:
     if engine == "duckdb":
         # Of all ways to write this it is the one that no version of DuckDB folds away wrongly.
         return _functions()["isfinite"](value).ifelse(value, nothing)
-    # Not negated: Ibis leaves out the parentheses that a negation of isinf() needs on Spark.
-    return (value.isnan() | value.isinf()).ifelse(nothing, value)
+    # Neither NaN, which Spark takes to be above all numbers, nor infinity. Ibis' isinf() is always
+    # false on Spark with the sqlglot of today.
+    return (value.abs() <= _MOST).ifelse(value, nothing)
+
+
+def infinite(column: Any, engine: str) -> Any:
+    """Whether a cell of a numeric column is infinite; false for an empty one."""
+    value = column.cast("float64")
+    if engine == "duckdb":
+        return _functions()["isinf"](value).fill_null(False)
+    return ((value.abs() > _MOST) & ~value.isnan()).fill_null(False)
 
 
 def measured(column: Any, engine: str) -> Any:
@@ -61,8 +72,12 @@ def seconds(column: Any, engine: str, what: str) -> Any:
     """
     kind = column.type()
     if kind.is_date() or kind.is_timestamp():
-        clock = _functions()["epoch_us" if engine == "duckdb" else "unix_micros"]
-        return clock(column.cast("timestamp") if kind.is_date() else column).cast("float64") / 1e6
+        known = _functions()
+        time = column.cast("timestamp") if kind.is_date() else column
+        if engine == "duckdb":
+            return known["epoch_us"](time).cast("float64") / 1e6
+        # Spark's two kinds of timestamps are one to Ibis, and the clock takes one of them.
+        return known["unix_micros"](known["timestamp"](time)).cast("float64") / 1e6
     if not (kind.is_numeric() or kind.is_boolean() or kind.is_string()):
         raise DatasetError(
             f"{what}: expected numbers, timestamps or dates, got {kind}. Convert the column."
@@ -120,4 +135,13 @@ def _functions() -> dict[str, Any]:
     def unix_micros(time: datetime) -> int:  # type: ignore[empty-body]
         """Microseconds since 1970 (Spark)."""
 
-    return {"isfinite": isfinite, "epoch_us": epoch_us, "unix_micros": unix_micros}
+    @ibis.udf.scalar.builtin
+    def isinf(value: float) -> bool:  # type: ignore[empty-body]
+        """Whether a number is infinite (DuckDB)."""
+
+    @ibis.udf.scalar.builtin
+    def timestamp(time: datetime) -> datetime:  # type: ignore[empty-body]
+        """The instant of a timestamp without a time zone, taken as UTC (Spark)."""
+
+    found = (isfinite, isinf, epoch_us, unix_micros, timestamp)
+    return {function.__name__: function for function in found}

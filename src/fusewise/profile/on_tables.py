@@ -19,8 +19,7 @@ from fusewise.data import (
     MultimodalDataset,
     open_engine,
     open_samples,
-    order_by_id,
-    portable_key,
+    portable,
 )
 from fusewise.exceptions import DatasetError, FusewiseWarning
 from fusewise.profile.broken_joins import broken_joins, tables_without_matches
@@ -297,11 +296,11 @@ def _into_memory(
 ) -> MultimodalDataset:
     """Read the samples that come first by the MD5 of seed and id, with all their rows."""
     engine, known = one.samples.engine, one.samples
-    place = one.table.select(_picked="_id", _place=order_by_id(one.table["_id"], seed))
+    place = one.table.select(_picked="_id", _place=portable.order_by_id(one.table["_id"], seed))
     picked = engine.keep(place.order_by(["_place", "_picked"]).limit(n_in_memory))
 
     def taken(table: Any, column: str) -> Any:
-        keyed = table.mutate(_picked=portable_key(table[column], column))
+        keyed = table.mutate(_picked=portable.key(table[column], column))
         return engine.collect(keyed.semi_join(picked, "_picked").drop("_picked"))
 
     tables = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from fusewise.data import KnownRows
+from fusewise.data import KnownRows, portable
 from fusewise.exceptions import DatasetError
 from fusewise.profile.one_row import OneRow, counting, usable
 
@@ -136,10 +136,10 @@ def _of_list(
             "Pad them, or store them as events."
         )
     items = table.select(item=cell.unnest())
-    endless = items["item"].isinf()
-    empty = items["item"].isnull() | items["item"].isnan()
+    name = one.samples.engine.name
     counted = items.aggregate(
-        n=(endless | empty).ifelse(0, 1).sum(), infinite=endless.ifelse(1, 0).sum()
+        n=portable.number(items["item"], name).count(),
+        infinite=portable.infinite(items["item"], name).ifelse(1, 0).sum(),
     )
     found = one.samples.engine.collect(counted).to_pylist()[0]
     n = int(found["n"] or 0)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fusewise.data import order_by_id
+from fusewise.data import portable
 from fusewise.profile.arrival import TIMESTAMP, joined
 from fusewise.profile.one_row import OneRow
 from fusewise.profile.product_limit import arrival_curve
@@ -26,7 +26,7 @@ def followed(one: OneRow, n: int, seed: int) -> tuple[Any, int]:
     if n <= MAX_FOLLOWED:
         return one.table, n
     mark = f"{int(MAX_FOLLOWED / n * 16**8):08x}"
-    part = one.table.filter(order_by_id(one.table["_id"], seed).substr(0, 8) < mark)
+    part = one.table.filter(portable.order_by_id(one.table["_id"], seed).substr(0, 8) < mark)
     return part, int(one.samples.engine.collect(part.count().as_table())[0][0].as_py())
 
 
