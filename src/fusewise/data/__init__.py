@@ -4,7 +4,7 @@ from fusewise.data import portable
 from fusewise.data.dataset import MultimodalDataset
 from fusewise.data.deployment import Deployment
 from fusewise.data.draft import draft_choices, draft_study
-from fusewise.data.engine import ENGINES, Engine, open_engine
+from fusewise.data.engine import ENGINES, Engine, engine_of, is_spark_frame, open_engine
 from fusewise.data.known_rows import KnownRows, KnownSamples, RowStatus, open_samples
 from fusewise.data.modality import Modality
 from fusewise.data.presence import (
@@ -37,9 +37,11 @@ __all__ = [
     "count_patterns",
     "draft_choices",
     "draft_study",
+    "engine_of",
     "execute",
     "folds",
     "inner_validation",
+    "is_spark_frame",
     "open_engine",
     "open_samples",
     "open_table",

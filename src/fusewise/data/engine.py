@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Self
 
 import pyarrow as pa
@@ -72,7 +72,7 @@ class Engine:
             return open_table(source, what=what, connection=self.connection)
         if isinstance(source, str | os.PathLike):
             return self._view(self._read_parquet(os.fspath(source), what))
-        if _is_spark_frame(source):
+        if is_spark_frame(source):
             return self._view(source)
         if _is_connect(self.session):
             raise DatasetError(
@@ -199,6 +199,23 @@ def open_engine(engine: Any = None) -> Engine:
     )
 
 
+def engine_of(tables: Iterable[Any]) -> Any:
+    """Return the connection of the first Ibis table that has one, or the session of a Spark frame.
+
+    None where there is neither: files and frames say nothing of an engine.
+    """
+    import ibis
+
+    for table in tables:
+        if isinstance(table, ibis.Table):
+            backends = table._find_backends()[0]  # noqa: SLF001 - None for a frame in memory
+            if backends:
+                return backends[0]
+        if is_spark_frame(table):
+            return table.sparkSession
+    return None
+
+
 def spark_session() -> Any:
     """Return the active Spark session, or start one; a local one where nothing else is named."""
     try:
@@ -257,7 +274,8 @@ def _is_connect(session: Any) -> bool:
     return type(session).__module__.startswith("pyspark.sql.connect")
 
 
-def _is_spark_frame(source: Any) -> bool:
+def is_spark_frame(source: Any) -> bool:
+    """Whether a value is a data frame of Spark."""
     return _is_pyspark(source, "DataFrame")
 
 

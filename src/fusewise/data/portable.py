@@ -72,17 +72,22 @@ def seconds(column: Any, engine: str, what: str) -> Any:
     """
     kind = column.type()
     if kind.is_date() or kind.is_timestamp():
-        known = _functions()
-        time = column.cast("timestamp") if kind.is_date() else column
-        if engine == "duckdb":
-            return known["epoch_us"](time).cast("float64") / 1e6
-        # Spark's two kinds of timestamps are one to Ibis, and the clock takes one of them.
-        return known["unix_micros"](known["timestamp"](time)).cast("float64") / 1e6
+        return micros(column, engine).cast("float64") / 1e6
     if not (kind.is_numeric() or kind.is_boolean() or kind.is_string()):
         raise DatasetError(
             f"{what}: expected numbers, timestamps or dates, got {kind}. Convert the column."
         )
     return measured(column, engine)
+
+
+def micros(column: Any, engine: str) -> Any:
+    """Return a column of timestamps or dates as whole microseconds since 1970."""
+    known = _functions()
+    time = column.cast("timestamp") if column.type().is_date() else column
+    if engine == "duckdb":
+        return known["epoch_us"](time)
+    # Spark's two kinds of timestamps are one to Ibis, and the clock takes one of them.
+    return known["unix_micros"](known["timestamp"](time))
 
 
 def clock_of(kind: Any) -> str:

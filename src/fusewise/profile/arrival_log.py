@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fusewise.data import execute
+from fusewise.data import Engine, engine_of, open_engine, portable
 from fusewise.exceptions import ColumnNotFoundError, DeploymentError, did_you_mean
 from fusewise.profile.arrival import joined
 from fusewise.profile.product_limit import arrival_curve
-from fusewise.profile.tables import open_source
 
 WHAT = "arrival, the log of requests"
 N_POINTS = 25
@@ -26,6 +25,7 @@ def arrival_of_log(
     arrived: str = "arrived",
     opened: str = "opened",
     closed: str | float | datetime | None = None,
+    engine: Any = None,
 ) -> pd.DataFrame:
     """Estimate which share of requests has each modality by a time after they were opened.
 
@@ -36,7 +36,8 @@ def arrival_of_log(
     assumed to have nothing to do with what is still to come: where requests are closed as soon as
     one awaited modality is there, the curve of another that tends to come with it is off.
 
-    The log is reduced to one row per request in one pass of its own engine.
+    The log is reduced to one row per request in its own engine, and these to how many waited how
+    long for each modality, which is what comes into memory.
 
     Parameters
     ----------
@@ -52,6 +53,8 @@ def arrival_of_log(
     closed : str, number or datetime, optional
         A column (an empty cell is a request that is still open), or one time for all. Default, and
         for empty cells: the last time in the log.
+    engine : None, "duckdb", "spark", Ibis connection or SparkSession
+        Default: that of an Ibis or Spark table, else DuckDB in this process.
 
     Returns
     -------
@@ -89,19 +92,24 @@ def arrival_of_log(
         closed = pd.Timestamp(closed)
     if isinstance(closed, float | np.floating) and not np.isfinite(closed):
         raise DeploymentError(f"{WHAT}: closed= is {closed}, which is no time. Leave it out.")
-    table = open_source(log, WHAT)
+    with open_engine(engine_of([log]) if engine is None else engine) as on:
+        return joined(_curves(on, on.open(log, WHAT), request, modality, arrived, opened, closed))
+
+
+def _curves(
+    on: Engine, table: Any, request: str, modality: str, arrived: str, opened: str, closed: Any
+) -> list[pd.DataFrame]:
     by_column = isinstance(closed, str)
     _require(table, [request, modality, arrived, opened, *([closed] if by_column else [])])
+    columns = {"_opened": opened, "_arrived": arrived} | ({"_closed": closed} if by_column else {})
+    _require_one_clock({c: table.schema()[c] for c in columns.values()}, closed)
     rows = table.select(
         _id=table[request],
         _name=table[modality].cast("string"),
-        _opened=_times(table, opened),
-        _arrived=_times(table, arrived),
-        **({"_closed": _times(table, closed)} if by_column else {}),
+        **{place: _times(table, column, on.name) for place, column in columns.items()},
     )
-    _require_one_clock(rows, {"_opened": opened, "_arrived": arrived, "_closed": closed}, closed)
-    names = execute(rows.select("_name").distinct().order_by("_name")).column(0).to_pylist()
-    names = [name for name in names if name is not None]
+    found = on.collect(rows.select("_name").distinct().order_by("_name"))["_name"].to_pylist()
+    names = [name for name in found if name is not None]
     one = rows.group_by("_id").agg(
         opened=rows["_opened"].min(),
         last_opened=rows["_opened"].max(),
@@ -114,24 +122,28 @@ def arrival_of_log(
             for i, name in enumerate(names)
         },
     )
-    # In the order of the ids, so that the order of the log's rows has no effect.
-    requests = execute(one.order_by("_id")).to_pandas()
-    _check_requests(requests, names, opened, request)
-    follow = _seconds(_closing(requests, closed) - requests["opened"])
-    _refuse(requests, follow < 0, "was closed before it was opened", "Check the times.")
+    requests = on.keep(one)
+    last = _check_requests(on, requests, names, request)
+    if by_column:
+        until = requests["closed"].fill_null(last)
+    else:
+        until = last if closed is None else _moment(closed)
+    requests = requests.mutate(follow=until - requests["opened"])
+    _check_times(on, requests, names, opened)
+    # Timestamps are whole microseconds up to here, so that no difference of them is rounded.
+    stamps = not table.schema()[opened].is_numeric()
     curves = []
     for i, name in enumerate(names):
-        wait = _seconds(requests[f"m{i}"] - requests["opened"])
-        _refuse(
-            requests,
-            wait < 0,
-            f"has {name!r} before it was opened",
-            "Write the opening as the arrival of what was there already.",
-        )
-        came = wait <= follow
-        waited = np.where(came, wait, follow)
-        curves.append(arrival_curve(waited, came, N_POINTS).assign(modality=name))
-    return joined(curves)
+        wait = requests[f"m{i}"] - requests["opened"]
+        came = (wait <= requests["follow"]).fill_null(False)
+        waits = requests.select(_wait=came.ifelse(wait, requests["follow"]), _came=came)
+        counted = waits.group_by(["_wait", "_came"]).agg(_n=waits.count())
+        told = on.collect(counted.order_by(["_wait", "_came"]))
+        waited = told["_wait"].to_numpy().astype(float) / (1e6 if stamps else 1.0)
+        came_in = told["_came"].to_numpy(zero_copy_only=False)
+        curve = arrival_curve(waited, came_in, N_POINTS, n=told["_n"].to_numpy())
+        curves.append(curve.assign(modality=name))
+    return curves
 
 
 def _require(table: Any, columns: list[Any]) -> None:
@@ -144,29 +156,30 @@ def _require(table: Any, columns: list[Any]) -> None:
             )
 
 
-def _times(table: Any, column: Any) -> Any:
-    """Return a column of times: finite numbers as floats (else NULL), dates as timestamps."""
+def _times(table: Any, column: str, engine: str) -> Any:
+    """Return a column of times: finite numbers (else NULL), or whole microseconds since 1970."""
     kind = table.schema()[column]
     if kind.is_numeric():
-        number = table[column].cast("float64")
-        return (number.isnan() | number.isinf()).ifelse(None, number)
-    if kind.is_date():
-        return table[column].cast("timestamp")
-    if kind.is_timestamp():
-        return table[column]
+        return portable.number(table[column], engine)
+    if kind.is_date() or kind.is_timestamp():
+        return portable.micros(table[column], engine)
     raise DeploymentError(
         f"{WHAT}, column {column!r}: expected numbers or timestamps, got {kind}. Convert the "
         "column."
     )
 
 
-def _require_one_clock(rows: Any, columns: dict[str, Any], closed: Any) -> None:
+def _moment(closed: Any) -> Any:
+    """Return the one closing as a number, or as microseconds since 1970."""
+    return closed.value // 1000 if isinstance(closed, pd.Timestamp) else float(closed)
+
+
+def _require_one_clock(kinds: dict[str, Any], closed: Any) -> None:
     clocks = {}
-    for place, column in columns.items():
-        if place in rows.columns:
-            kind = rows.schema()[place]
-            zone = " with a time zone" if kind.is_timestamp() and kind.timezone else ""
-            clocks[f"column {column!r}"] = f"timestamps{zone}" if kind.is_timestamp() else "numbers"
+    for column, kind in kinds.items():
+        stamp = kind.is_timestamp() or kind.is_date()
+        zone = " with a time zone" if kind.is_timestamp() and kind.timezone else ""
+        clocks[f"column {column!r}"] = f"timestamps{zone}" if stamp else "numbers"
     if isinstance(closed, datetime):
         zone = " with a time zone" if closed.tzinfo else ""
         clocks["closed="] = f"timestamps{zone}"
@@ -177,40 +190,46 @@ def _require_one_clock(rows: Any, columns: dict[str, Any], closed: Any) -> None:
         raise DeploymentError(f"{WHAT}: {said}. Store all in one way, or no wait can be told.")
 
 
-def _check_requests(requests: pd.DataFrame, names: list[str], opened: str, request: str) -> None:
-    if requests.empty:
+def _check_requests(on: Engine, requests: Any, names: list[str], request: str) -> Any:
+    """Raise where requests cannot be told apart, and return the last time in the log."""
+    times = [c for c in ("opened", "arrived", "closed") if c in requests.columns]
+    found = on.collect(
+        requests.aggregate(
+            n=requests.count(),
+            unnamed=requests["n"].sum(where=requests["_id"].isnull()),
+            **{f"last_{c}": requests[c].max() for c in times},
+        )
+    ).to_pylist()[0]
+    if not found["n"]:
         raise DeploymentError(f"{WHAT} is empty, so that no arrival can be told.")
-    unnamed = requests["n"][requests["_id"].isna()].sum()
-    if unnamed:
+    if found["unnamed"]:
         raise DeploymentError(
-            f"{WHAT}: {unnamed:,} rows have no {request!r}, so that their requests cannot be told "
-            "apart."
+            f"{WHAT}: {found['unnamed']:,} rows have no {request!r}, so that their requests cannot "
+            "be told apart."
         )
     if not names:
         raise DeploymentError(f"{WHAT} names no modality in any row.")
+    return max((v for c in times if (v := found[f"last_{c}"]) is not None), default=None)
+
+
+def _check_times(on: Engine, requests: Any, names: list[str], opened: str) -> None:
+    """Raise at the first fault in the times of requests; all are looked for in one query."""
     advice = f"Give every row of a request its one time of opening, column {opened!r}."
-    _refuse(requests, requests["n_opened"] < requests["n"], "has rows without an opening", advice)
-    two = requests["opened"] != requests["last_opened"]
-    _refuse(requests, two, "was opened at more than one time", advice)
-
-
-def _closing(requests: pd.DataFrame, closed: Any) -> Any:
-    """When each request was last watched."""
-    if closed is not None and not isinstance(closed, str):
-        return closed
-    times = [c for c in ("opened", "arrived", "closed") if c in requests]
-    last = requests[times].max().max()
-    return requests["closed"].fillna(last) if "closed" in requests else last
-
-
-def _seconds(waits: pd.Series) -> pd.Series:
-    if pd.api.types.is_timedelta64_dtype(waits):
-        return waits.dt.total_seconds()
-    return waits.astype(float)
-
-
-def _refuse(requests: pd.DataFrame, at_fault: pd.Series, fault: str, advice: str) -> None:
-    if at_fault.any():
-        first = requests["_id"][at_fault].tolist()[0]
-        more = f" ({int(at_fault.sum()):,} requests)" if at_fault.sum() > 1 else ""
-        raise DeploymentError(f"{WHAT}: request {first!r} {fault}{more}. {advice}")
+    earlier = "Write the opening as the arrival of what was there already."
+    faults = [
+        (requests["n_opened"] < requests["n"], "has rows without an opening", advice),
+        (requests["opened"] != requests["last_opened"], "was opened at more than one time", advice),
+        (requests["follow"] < 0, "was closed before it was opened", "Check the times."),
+    ]
+    faults += [
+        (requests[f"m{i}"] < requests["opened"], f"has {name!r} before it was opened", earlier)
+        for i, name in enumerate(names)
+    ]
+    wanted = {f"n{k}": fault.ifelse(1, 0).sum() for k, (fault, _, _) in enumerate(faults)}
+    # The lowest id, so that the order of the log's rows has no effect.
+    wanted |= {f"id{k}": requests["_id"].min(where=fault) for k, (fault, _, _) in enumerate(faults)}
+    found = on.collect(requests.aggregate(**wanted)).to_pylist()[0]
+    for k, (_, fault, remedy) in enumerate(faults):
+        if found[f"n{k}"]:
+            more = f" ({found[f'n{k}']:,} requests)" if found[f"n{k}"] > 1 else ""
+            raise DeploymentError(f"{WHAT}: request {found[f'id{k}']!r} {fault}{more}. {remedy}")

@@ -17,6 +17,8 @@ from fusewise.data import (
     KnownRows,
     Modality,
     MultimodalDataset,
+    engine_of,
+    is_spark_frame,
     open_engine,
     open_samples,
     portable,
@@ -124,7 +126,7 @@ def profile_tables(
     for name, modality in declared.items():
         modality.check(name)
     tables = [samples, *(modality.table for modality in declared.values())]
-    with open_engine(_engine_of(tables) if engine is None else engine) as on:
+    with open_engine(engine_of(tables) if engine is None else engine) as on:
         use_of = Deployment.of(_opened(deployment, on))
         use_of.check_modalities(tuple(declared))
         known = open_samples(
@@ -217,20 +219,6 @@ def _measure(
     )
 
 
-def _engine_of(tables: Sequence[Any]) -> Any:
-    """Return the connection of the first Ibis table that has one, or the session of a Spark table."""
-    import ibis
-
-    for table in tables:
-        if isinstance(table, ibis.Table):
-            backends = table._find_backends()[0]  # noqa: SLF001 - None for a frame in memory
-            if backends:
-                return backends[0]
-        if type(table).__module__.startswith("pyspark.sql"):
-            return table.sparkSession
-    return None
-
-
 def _opened(deployment: Any, on: Engine) -> Any:
     """Open the log of a deployment on the engine, where it is a path or a table of Spark."""
     what = "deployment, observed"
@@ -240,8 +228,7 @@ def _opened(deployment: Any, on: Engine) -> Any:
         return deployment if opened is log else {**deployment, "observed": opened}
     if isinstance(deployment, str) and deployment in ("training", "none"):
         return deployment
-    spark = type(deployment).__module__.startswith("pyspark.sql")
-    if spark or isinstance(deployment, str | os.PathLike):
+    if is_spark_frame(deployment) or isinstance(deployment, str | os.PathLike):
         return on.open(deployment, what)
     return deployment
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fusewise.data import open_table
+from fusewise.data import execute, open_table
 from fusewise.exceptions import (
     ColumnNotFoundError,
     DatasetError,
@@ -215,7 +215,9 @@ def _counts(
 def _run(expression: Any) -> pd.DataFrame:
     backends = expression._find_backends()[0]  # noqa: SLF001 - None for a frame in memory
     engine = backends[0] if backends else new_engine()
-    frame: pd.DataFrame = engine.to_pyarrow(expression).to_pandas()
+    on_spark = engine.name == "pyspark"
+    table = execute(expression) if on_spark else engine.to_pyarrow(expression)
+    frame: pd.DataFrame = table.to_pandas()
     return frame
 
 
