@@ -73,6 +73,10 @@ def write_cohort(folder: Path, n: int) -> None:
         "arrived from s, (values ('static'), ('vitals'), ('vector')) t(m) "
         f"where random() < 0.5 union all select id, null, 0.0, null from s) to '{folder}/log.parquet'"
     )
+    con.execute(
+        f"copy (select request, modality from '{folder}/log.parquet' where modality is not null) "
+        f"to '{folder}/requests.parquet'"
+    )
     con.close()
 
 
@@ -92,7 +96,7 @@ def ask(folder: Path, engine: str) -> tuple[fw.DeploymentProfile, pd.DataFrame, 
         id="id",
         groups=["site"],
         prediction_time="cut",
-        deployment={"observed": str(folder / "log.parquet")},
+        deployment={"observed": str(folder / "requests.parquet")},
         engine=engine,
     )
     log = arrival_of_log(str(folder / "log.parquet"), closed=48.0, engine=engine)
@@ -171,17 +175,21 @@ def main() -> None:
         f"The profile of {given.samples:,} samples by DuckDB and by local Spark",
         {"Differences": pd.DataFrame(rows), "Time": times},
         [
-            f"{'They agree' if agree else '**They do not agree**'}: counts, words and notes must be "
-            f"equal, and statistics to {LIMIT:.0e} (of the number, or of 1 where it is smaller). "
-            f"{int(by_duckdb.read['rows'].sum()):,} rows in {len(by_duckdb.read)} modalities, "
-            f"{megabytes:.0f} MB of Parquet; effective dimensions and variance shares are those of "
-            "10,000 samples that are picked by their ids, the same on both.",
+            (
+                f"{'They agree' if agree else '**They do not agree**'}: counts, words and notes must be "
+                f"equal, and statistics to {LIMIT:.0e} (of the number, or of 1 where it is smaller). "
+                f"{int(by_duckdb.read['rows'].sum()):,} rows in {len(by_duckdb.read)} modalities, "
+                f"{megabytes:.0f} MB of Parquet; effective dimensions and variance shares are those of "
+                "10,000 samples that are picked by their ids, the same on both."
+            ),
             "",
-            f"{os.cpu_count()} cores shared with other work (load {load:.1f} at the start, "
-            f"{os.getloadavg()[0]:.1f} at the end): the times tell an order of magnitude. Spark's "
-            f"hold the start of its session's first queries; its process had {given.memory}. Peak "
-            f"memory of this process after DuckDB's turn {peak:.1f} GB. PySpark "
-            f"{pyspark.__version__}.",
+            (
+                f"{os.cpu_count()} cores shared with other work (load {load:.1f} at the start, "
+                f"{os.getloadavg()[0]:.1f} at the end): the times tell an order of magnitude. Spark's "
+                f"hold the start of its session's first queries; its process had {given.memory}. Peak "
+                f"memory of this process after DuckDB's turn {peak:.1f} GB. PySpark "
+                f"{pyspark.__version__}."
+            ),
             "",
             f"`python benchmarks/spark_parity.py --samples {given.samples}`",
             "",

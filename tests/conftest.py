@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import spark_session
 from tests.real_data import find_data
 
 # Figures are drawn into files; no test needs a display.
@@ -43,3 +46,9 @@ def data_dir() -> Path:
     if folder is None:
         pytest.skip("the real data sets are not here; see FUSEWISE_DATA in tests/real_data.py")
     return folder
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Return the Spark session of all tests; those that ask for it are marked ``spark``."""
+    yield from spark_session.session(tmp_path_factory.mktemp("warehouse"))

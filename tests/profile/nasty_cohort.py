@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 from fusewise.data import Modality
 
 N = 240
+# What is counted while a table is read.
+READ = ("rows", "unknown_ids", "after_prediction_time", "without_time", "declared_absent")
 
 
 def write(folder: Path, *, stamps: bool = False, cutoffs: bool = True) -> dict[str, Any]:
@@ -46,7 +48,9 @@ def write(folder: Path, *, stamps: bool = False, cutoffs: bool = True) -> dict[s
     }
     for name, columns in tables.items():
         # pyarrow keeps NaN apart from NULL, as pandas does not.
-        table = pa.table({c: v if isinstance(v, pa.Array) else pa.array(v) for c, v in columns.items()})
+        table = pa.table(
+            {c: v if isinstance(v, pa.Array) else pa.array(v) for c, v in columns.items()}
+        )
         pq.write_table(table, folder / f"{name}.parquet")
     at = {name: str(folder / f"{name}.parquet") for name in tables}
     long = {"kind": "events", "time": "time", "variable": "variable", "value": "value"}
@@ -73,7 +77,7 @@ def _clock(hours: np.ndarray, stamps: bool) -> pa.Array:
     """Hours as numbers, or as timestamps from the year 2024 on; NaN is an empty cell."""
     if not stamps:
         return pa.array(hours)
-    micros = [None if np.isnan(h) else int(round(h * 3.6e9)) + 1_704_067_200_123_456 for h in hours]
+    micros = [None if np.isnan(h) else round(h * 3.6e9) + 1_704_067_200_123_456 for h in hours]
     return pa.array(micros, pa.timestamp("us"))
 
 
@@ -88,9 +92,7 @@ def _static(ids: np.ndarray, rng: np.random.Generator, stamps: bool) -> dict[str
         "id": np.concatenate([has, again, ["zz"]]).astype(object),
         "at": _clock(np.concatenate([np.full(n, 2.0), np.full(11, 1.0)]), stamps),
         "age": np.concatenate([age, np.full(11, 1e6)]),
-        "word": np.array(
-            [None, "", "a"] * (n // 3) + ["b"] * (n % 3) + ["old"] * 11, dtype=object
-        ),
+        "word": np.array([None, "", "a"] * (n // 3) + ["b"] * (n % 3) + ["old"] * 11, dtype=object),
         "flag": pa.array([None if i % 5 == 0 else bool(i % 2) for i in range(n + 11)]),
         "whole": pa.array([None if i % 4 == 0 else i for i in range(n + 11)]),
     }
@@ -125,7 +127,12 @@ def _wide(ids: np.ndarray, rng: np.random.Generator, stamps: bool) -> dict[str, 
     cells = {c: rng.normal(size=500) for c in ("a", "b")}
     cells["a"][::3] = np.nan
     empty = who % 9 == 0
-    b = pa.array([None if e or i % 4 == 0 else v for i, (v, e) in enumerate(zip(cells["b"], empty, strict=True))])
+    b = pa.array(
+        [
+            None if e or i % 4 == 0 else v
+            for i, (v, e) in enumerate(zip(cells["b"], empty, strict=True))
+        ]
+    )
     a = pa.array([None if e else v for v, e in zip(cells["a"], empty, strict=True)])
     return {"id": ids[who], "time": _clock(rng.integers(0, 40, 500) / 4, stamps), "a": a, "b": b}
 
@@ -145,3 +152,18 @@ def _vector(ids: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
     rows = [None if i % 11 == 0 else [float(v) for v in rng.normal(size=4)] for i in range(100)]
     rows[1] = [1.0, float("nan"), None, float("inf")]
     return {"id": has, "vector": pa.array(rows, pa.list_(pa.float64()))}
+
+
+def write_log(folder: Path, *, stamps: bool = False) -> Path:
+    """Write a log of requests with ties, repeated rows and what has not come yet."""
+    rng = np.random.default_rng(1)
+    request = rng.choice(200, 500)
+    opened = np.round(rng.uniform(0, 100, 200), 1)[request]
+    arrived = np.round(opened + rng.exponential(8, 500), 0) + 1
+    arrived[::13] = np.nan
+    name = rng.choice(np.array(["vitals", "static", "wide"], dtype=object), 500)
+    path = folder / "log.parquet"
+    columns = {"request": request, "modality": name, "opened": _clock(opened, stamps),
+               "arrived": _clock(arrived, stamps)}  # fmt: skip
+    pq.write_table(pa.table(columns), path)
+    return path

@@ -182,25 +182,16 @@ def test_the_same_expressions_compile_for_spark(long: pd.DataFrame, monkeypatch)
     assert any("BIT_OR" in s for s in statements)
 
 
-@pytest.mark.slow
-def test_spark_gives_the_same_figures(wide: pd.DataFrame, long: pd.DataFrame, tmp_path) -> None:
+@pytest.mark.spark
+def test_spark_gives_the_same_figures(
+    wide: pd.DataFrame, long: pd.DataFrame, tmp_path, spark
+) -> None:
     """Wide, long and per-modality tables on a Spark session equal those on DuckDB."""
-    import sys
-
-    sql = pytest.importorskip("pyspark.sql")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYSPARK_PYTHON", sys.executable)
-        spark = sql.SparkSession.builder.master("local[1]").getOrCreate()
-        try:
-            con = ibis.pyspark.connect(spark)
-            wide.to_parquet(tmp_path / "wide.parquet")
-            long.to_parquet(tmp_path / "long.parquet")
-            table, log = (
-                con.read_parquet(str(tmp_path / f"{n}.parquet")) for n in ("wide", "long")
-            )
-            same(availability(wide, group="site"), availability(table, group="site"))
-            same(availability(long, group="site"), availability(log, group="site"))
-            of = {name: table.filter(table[name]) for name in NAMES}
-            same(availability(wide[NAMES]), availability(of, samples=table))
-        finally:
-            spark.stop()
+    con = ibis.pyspark.connect(spark)
+    wide.to_parquet(tmp_path / "wide.parquet")
+    long.to_parquet(tmp_path / "long.parquet")
+    table, log = (con.read_parquet(str(tmp_path / f"{n}.parquet")) for n in ("wide", "long"))
+    same(availability(wide, group="site"), availability(table, group="site"))
+    same(availability(long, group="site"), availability(log, group="site"))
+    of = {name: table.filter(table[name]) for name in NAMES}
+    same(availability(wide[NAMES]), availability(of, samples=table))

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fusewise import __version__
-from fusewise.exceptions import FusewiseError
+from fusewise.exceptions import FusewiseError, FusewiseWarning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fusewise.profile import DeploymentProfile
     from fusewise.study import Run
 
 # Typer carries its own copy of click or not, by its version; either way its errors share this base.
@@ -133,10 +134,31 @@ def profile(
     settings: Settings = None,
     force: Again = False,
     quiet: Quiet = False,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ENGINE",
+            help="duckdb or spark: profile the tables where they lie, without reading them into "
+            "memory. Nothing is kept in the run folder.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="With --engine: where to write the profile as JSON.")
+    ] = None,
 ) -> None:
     """Show how the modalities are, and will be, available."""
     from fusewise.cli.show import show_profile
 
+    if engine is not None:
+        if folder is not None:
+            raise typer.BadParameter("--folder has no meaning with --engine; --output has.")
+        found = _profile_tables(study, root, settings, engine, quiet=quiet)
+        if output is not None:
+            found.to_json(output)
+        show_profile(found)
+        return
+    if output is not None:
+        raise typer.BadParameter("--output is for --engine; the run folder holds profile.json.")
     show_profile(_run(study, folder, root, settings, "profile", quiet=quiet, force=force).profile)
 
 
@@ -246,6 +268,23 @@ def _run(
         nothing = "No stage was finished, and nothing was written."
         typer.echo(f"Interrupted. {kept if place.exists() else nothing}", err=True)
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _profile_tables(
+    study: Path, root: Path | None, settings: Sequence[str] | None, engine: str, *, quiet: bool
+) -> DeploymentProfile:
+    import warnings
+
+    from fusewise.study import read_study
+
+    declared = read_study(study, root=root, overrides=settings or ())
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", FusewiseWarning)
+        found = declared.profile_tables(engine)
+    for warning in said if not quiet else ():
+        if issubclass(warning.category, FusewiseWarning):
+            typer.echo(f"note: {warning.message}", err=True)
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -248,8 +248,10 @@ def _clusters(one: OneRow, n: int) -> list[str]:
     if n_clusters == n:
         return []
     return [
-        f"{n:,} samples come in {n_clusters:,} clusters; the intervals of training take them as "
-        "independent and are too narrow."
+        (
+            f"{n:,} samples come in {n_clusters:,} clusters; the intervals of training take them as "
+            "independent and are too narrow."
+        )
     ]
 
 

@@ -160,6 +160,8 @@ def _read(rows: KnownRows, one: Any) -> list[int]:
         total["wrong"] = one["_wrong"].sum()
     if not rows.is_events:
         total["twice"] = (one["_count"] > 1).ifelse(1, 0).sum()
+    if rows.modality.absent_when == "all_null":
+        total["empty"] = one["_count"].sum(where=one["_written"] == 0)
     engine = rows.samples.engine
     raw = engine.collect(one.aggregate(**total)).to_pylist()[0]
     found = {name: int(value or 0) for name, value in raw.items()}
@@ -181,6 +183,7 @@ def _read(rows: KnownRows, one: Any) -> list[int]:
             f"have several (e.g. {examples}). Remove the others, name a time= that tells them "
             "apart (the latest known row counts), or declare kind='events'."
         )
+    found[f"out{RowStatus.UNDECLARED.value}"] += found.get("empty", 0)
     return [found["rows"], *(found[f"out{code}"] for code in LEFT_OUT)]
 
 

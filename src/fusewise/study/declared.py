@@ -13,6 +13,7 @@ from fusewise.data import (
     Modality,
     MultimodalDataset,
     StudyFile,
+    open_engine,
     open_table,
     read_study_file,
     split,
@@ -25,6 +26,7 @@ from fusewise.exceptions import (
 )
 
 if TYPE_CHECKING:
+    from fusewise.profile import DeploymentProfile
     from fusewise.study.running import Progress, Run
 
 _DEVICE = re.compile(r"auto|(cpu|cuda|hpu|mps|mtia|xpu)(:\d+)?")
@@ -223,6 +225,34 @@ class Study:
         """
         return self._dataset
 
+    def modalities(self) -> dict[str, Modality]:
+        """Return the modalities as declared, their tables as paths or tables of the connection."""
+        return {
+            name: Modality(
+                self._table(declared.table),
+                columns=None if declared.columns is None else tuple(declared.columns),
+                **declared.model_dump(exclude={"table", "columns", "column"}),
+            )
+            for name, declared in self.file.modalities.items()
+        }
+
+    def samples(self) -> dict[str, Any]:
+        """Return the samples table and what its columns are, as a dataset takes them."""
+        declared = self.file.samples
+        named = ("id", "target", "task", "cluster", "prediction_time")
+        roles = {key: getattr(declared, key) for key in named}
+        return {"samples": self._table(declared.table), **roles, "groups": tuple(declared.groups)}
+
+    def deployment_facts(self) -> dict[str, Any] | None:
+        """Return what the file says of the deployment, its log as a path or table; None without."""
+        declared = self.file.deployment
+        if declared is None:
+            return None
+        facts: dict[str, Any] = declared.model_dump(exclude_none=True)
+        if declared.observed not in (None, "training"):
+            facts["observed"] = self._table(declared.observed)
+        return facts
+
     def split(self) -> tuple[MultimodalDataset, MultimodalDataset]:
         """Return ``(train, test)`` by the file's ``samples.split``.
 
@@ -236,6 +266,33 @@ class Study:
     def deployment(self) -> Deployment:
         """What the file observes or declares about the deployment."""
         return self._deployment
+
+    def profile_tables(
+        self, engine: Any = None, *, n_in_memory: int = 10_000, random_state: int | None = None
+    ) -> DeploymentProfile:
+        """Profile the tables where they lie, without reading them into a dataset.
+
+        With a split by column the training and validation rows are profiled; any other split is
+        drawn from samples in memory, so that here all samples are, and a note says so.
+
+        Parameters
+        ----------
+        engine : None, "duckdb", "spark", Ibis connection or SparkSession
+            Default: the file's ``connection``, else DuckDB in this process.
+        n_in_memory : int, default 10,000
+            See :func:`~fusewise.profile.on_tables.profile_tables`.
+        random_state : int, optional
+            Default: the file's seed.
+
+        Raises
+        ------
+        StudyError
+            The tables stand behind a connection to another engine.
+        """
+        from fusewise.study.large import profile_study
+
+        seed = self.seed if random_state is None else random_state
+        return profile_study(self, engine, n_in_memory=n_in_memory, random_state=seed)
 
     def run(
         self,
@@ -286,21 +343,8 @@ class Study:
         self.tables()
         samples = self.file.samples
         return MultimodalDataset(
-            {
-                name: Modality(
-                    self._table(declared.table),
-                    columns=None if declared.columns is None else tuple(declared.columns),
-                    **declared.model_dump(exclude={"table", "columns", "column"}),
-                )
-                for name, declared in self.file.modalities.items()
-            },
-            samples=self._table(samples.table),
-            id=samples.id,
-            target=samples.target,
-            task=samples.task,
-            cluster=samples.cluster,
-            groups=tuple(samples.groups),
-            prediction_time=samples.prediction_time,
+            self.modalities(),
+            **self.samples(),
             extra=() if samples.split.column is None else (samples.split.column,),
         )
 
@@ -324,25 +368,24 @@ class Study:
 
     @cached_property
     def _deployment(self) -> Deployment:
-        declared = self.file.deployment
-        if declared is None:
-            return Deployment.of(None)
-        facts: dict[str, Any] = declared.model_dump(exclude_none=True)
-        if declared.observed not in (None, "training"):
+        facts = self.deployment_facts()
+        if facts is not None and facts.get("observed") not in (None, "training"):
             self.tables()
-            facts["observed"] = open_table(
-                self._table(declared.observed), what="deployment.observed"
-            )
+            facts["observed"] = open_table(facts["observed"], what="deployment.observed")
         return Deployment.of(facts)
 
     def _is_path(self, table: str) -> bool:
         """Whether a table is a file; with a connection, bare names are tables of it."""
-        return self.file.connection is None or Path(table).suffix in (".parquet", ".csv")
+        return not _is_address(table) and (
+            self.file.connection is None or Path(table).suffix in (".parquet", ".csv")
+        )
 
     def _path(self, table: str) -> Path:
         return self.root / Path(table).expanduser()
 
     def _table(self, table: Any) -> Any:
+        if _is_address(table):
+            return table
         if self._is_path(table):
             return str(self._path(table))
         *schema, name = str(table).split(".")
@@ -359,6 +402,11 @@ class Study:
         import ibis
 
         uri = str(self.file.connection)
+        if uri == "spark":
+            try:
+                return open_engine("spark").connection
+            except MissingDependencyError as error:
+                raise MissingDependencyError(f"{self.where('connection')}: {error}") from error
         try:
             return ibis.connect(uri)
         except ImportError as error:
@@ -370,3 +418,8 @@ class Study:
             raise StudyError(
                 f"{self.where('connection')}: cannot connect to {uri!r}: {reason}."
             ) from error
+
+
+def _is_address(table: str) -> bool:
+    """Whether a table is an address such as ``s3://...``, which only a cluster can read."""
+    return "://" in table or table.startswith("dbfs:")
