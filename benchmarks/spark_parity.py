@@ -13,6 +13,7 @@ the larger of the number and 1).
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import resource
 import sys
@@ -32,6 +33,8 @@ TABLES = (
     "availability", "group_availability", "patterns", "copresence", "complete_case", "dimensions",
     "cadence", "arrival", "shift", "group_shift", "read", "columns",
 )  # fmt: skip
+ENGINES = ("duckdb", "spark")
+PARTS = tuple(f"{engine}-{what}" for engine in ENGINES for what in ("profile", "log"))
 LIMIT = 1e-9
 
 
@@ -80,11 +83,10 @@ def write_cohort(folder: Path, n: int) -> None:
     con.close()
 
 
-def ask(folder: Path, engine: str) -> tuple[fw.DeploymentProfile, pd.DataFrame, float]:
-    """Profile the tables, and the arrivals of the log, on one engine."""
+def ask_profile(folder: Path, engine: str) -> str:
+    """Profile the tables on one engine."""
     long = {"kind": "events", "time": "time", "variable": "variable", "value": "value"}
     at = {name: str(folder / f"{name}.parquet") for name in ("static", "vector")}
-    start = time.perf_counter()
     found = fw.profile_tables(
         {
             "static": at["static"],
@@ -99,8 +101,13 @@ def ask(folder: Path, engine: str) -> tuple[fw.DeploymentProfile, pd.DataFrame, 
         deployment={"observed": str(folder / "requests.parquet")},
         engine=engine,
     )
-    log = arrival_of_log(str(folder / "log.parquet"), closed=48.0, engine=engine)
-    return found, log, time.perf_counter() - start
+    return found.to_json()
+
+
+def ask_log(folder: Path, engine: str) -> dict:
+    """Tell the arrivals of the log on one engine."""
+    curves = arrival_of_log(str(folder / "log.parquet"), closed=48.0, engine=engine)
+    return curves.to_dict(orient="list")
 
 
 def differences(one: pd.DataFrame, two: pd.DataFrame) -> tuple[int, float]:
@@ -124,38 +131,77 @@ def differences(one: pd.DataFrame, two: pd.DataFrame) -> tuple[int, float]:
     return unequal, largest
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--samples", type=int, default=1_000_000)
-    parser.add_argument("--memory", default="3g", help="of Spark's process")
-    given = parser.parse_args()
-    import pyspark
+def start_spark(memory: str) -> object:
+    """Start a local session whose settings suit one run of minutes."""
     from pyspark.sql import SparkSession
 
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    spark = SparkSession.builder.master("local[*]")
     settings = {
-        "spark.driver.memory": given.memory,
+        "spark.driver.memory": memory,
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        "spark.sql.shuffle.partitions": "8",
+        "spark.log.level": "ERROR",
+        "spark.sql.shuffle.partitions": "4",
+        "spark.sql.adaptive.enabled": "false",
+        # A run of minutes does not earn back what the second compiler costs.
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
     }
+    builder = SparkSession.builder.master("local[*]")
     for key, value in settings.items():
-        spark = spark.config(key, value)
-    load = os.getloadavg()[0]
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        write_cohort(folder, given.samples)
-        megabytes = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
-        by_duckdb, log_duckdb, s_duckdb = ask(folder, "duckdb")
-        print(f"DuckDB: {s_duckdb:.1f} s", flush=True)
+        builder = builder.config(key, value)
+    return builder.getOrCreate()
+
+
+def answered(folder: Path, part: str, memory: str) -> dict:
+    """Return what one engine said of one part, asked once and kept beside the tables."""
+    kept = folder / f"{part}.json"
+    if not kept.exists():
+        engine, _, what = part.partition("-")
+        load = os.getloadavg()[0]
+        session = start_spark(memory) if engine == "spark" else None
+        start = time.perf_counter()
+        answer = ask_profile(folder, engine) if what == "profile" else ask_log(folder, engine)
+        seconds = time.perf_counter() - start
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-        session = spark.getOrCreate()
-        session.sparkContext.setLogLevel("ERROR")
-        by_spark, log_spark, s_spark = ask(folder, "spark")
-        session.stop()
+        kept.write_text(json.dumps({"answer": answer, "seconds": seconds, "load": load,
+                                    "peak": peak}))  # fmt: skip
+        print(f"{part}: {seconds:.1f} s", flush=True)
+        if session is not None:
+            session.stop()
+    return json.loads(kept.read_text())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--samples", type=int, default=1_000_000)
+    parser.add_argument("--memory", default="3g", help="of Spark's process")
+    parser.add_argument("--folder", type=Path, help="keep tables and answers here, and go on there")
+    parser.add_argument("--only", choices=PARTS, help="ask for this part and stop")
+    given = parser.parse_args()
+    import pyspark
+
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = given.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / "requests.parquet").exists():
+            write_cohort(folder, given.samples)
+        if given.only:
+            answered(folder, given.only, given.memory)
+            return
+        megabytes = sum(path.stat().st_size for path in folder.glob("*.parquet")) / 1e6
+        parts = {part: answered(folder, part, given.memory) for part in PARTS}
+    by_duckdb, by_spark = (
+        fw.DeploymentProfile.from_json(parts[f"{engine}-profile"]["answer"]) for engine in ENGINES
+    )
+    log_duckdb, log_spark = (pd.DataFrame(parts[f"{engine}-log"]["answer"]) for engine in ENGINES)
+    s_duckdb, s_spark = (
+        sum(parts[f"{engine}-{what}"]["seconds"] for what in ("profile", "log"))
+        for engine in ENGINES
+    )
+    load = max(part["load"] for part in parts.values())
+    peak = parts["duckdb-profile"]["peak"]
     rows = []
     pairs = {name: (getattr(by_duckdb, name), getattr(by_spark, name)) for name in TABLES}
     for name, (one, two) in (pairs | {"arrivals of the log": (log_duckdb, log_spark)}).items():

@@ -389,8 +389,9 @@ class Study:
         if self._is_path(table):
             return str(self._path(table))
         *schema, name = str(table).split(".")
+        connection = self._connection
         try:
-            return self._connection.table(name, database=tuple(schema) or None)
+            return connection.table(name, database=tuple(schema) or None)
         except Exception as error:
             reason = str(error).splitlines()[0]
             raise TableNotFoundError(
