@@ -7,6 +7,9 @@ two profiles is compared cell by cell. Counts must be equal, statistics agree to
 the larger of the number and 1).
 
     python benchmarks/spark_parity.py [--samples 1000000] [--memory 3g]
+
+On a busy machine one engine after the other: ``--folder F --only duckdb-profile`` and so on keep the
+tables and what was answered in F, and the script without ``--only`` then compares.
 """
 
 # ruff: noqa: S608 - queries are built from names in this file

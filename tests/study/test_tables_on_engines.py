@@ -73,7 +73,7 @@ def test_tables_behind_a_connection(folder: Path, engine: str | None) -> None:
     study = behind(folder, f"duckdb://{folder}/ward.duckdb", "main.")
     con = duckdb.connect(folder / "ward.duckdb")
     for name in ("samples", "static", "vitals", "requests"):
-        con.execute(f"create table {name} as select * from '{folder}/{name}.parquet'")
+        con.read_parquet(str(folder / f"{name}.parquet")).create(name)
     con.close()
     same(of_training(study), study.profile_tables(engine))
     with pytest.raises(StudyError, match="behind a connection to duckdb"):
