@@ -156,18 +156,7 @@ def _of_list(
 def _of_events(one: OneRow, rows: KnownRows, n_present: int) -> list[dict[str, Any]]:
     table = counting(rows)
     table = table.filter(table["_part"] & usable(rows, table))
-    if rows.is_long:
-        # Twice grouped, since the distinct samples of each variable would need another shuffle.
-        found = one.collect(
-            table.group_by("_variable").agg(
-                n=table.count(),
-                samples=table["_id"].nunique(),
-                mean=table["_value"].mean(),
-                sd=table["_value"].std(how="sample"),
-            )
-        ).to_dict("records")
-    else:
-        found = _of_wide(one, rows, table)
+    found = _of_long(one, table) if rows.is_long else _of_wide(one, rows, table)
     records = [
         {
             "modality": rows.name,
@@ -181,6 +170,17 @@ def _of_events(one: OneRow, rows: KnownRows, n_present: int) -> list[dict[str, A
         if variable["n"]
     ]
     return sorted(records, key=lambda record: str(record["column"]))
+
+
+def _of_long(one: OneRow, table: Any) -> list[dict[str, Any]]:
+    per = table.group_by("_variable").agg(
+        n=table.count(),
+        samples=table["_id"].nunique(),
+        mean=table["_value"].mean(),
+        sd=table["_value"].std(how="sample"),
+    )
+    found: list[dict[str, Any]] = one.samples.engine.collect(per).to_pylist()
+    return [{**v, "mean": _number(v["mean"]), "sd": _number(v["sd"])} for v in found]
 
 
 def _of_wide(one: OneRow, rows: KnownRows, table: Any) -> list[dict[str, Any]]:
