@@ -36,6 +36,7 @@ __all__ = [
     "Masking",
     "Modality",
     "MultimodalDataset",
+    "Pilot",
     "PresenceOnlyClassifier",
     "PresenceOnlyRegressor",
     "Recommendation",
@@ -47,6 +48,7 @@ __all__ = [
     "exceptions",
     "load",
     "make_cohort",
+    "pilot",
     "profile",
     "read_study",
     "recommend",
@@ -74,7 +76,7 @@ if TYPE_CHECKING:
         load,
     )
     from fusewise.profile import DeploymentProfile, profile
-    from fusewise.recommend import Recommendation, recommend
+    from fusewise.recommend import Pilot, Recommendation, pilot, recommend
     from fusewise.report import Report, report
     from fusewise.simulate import ampute, make_cohort
     from fusewise.study import Study, read_study
@@ -94,6 +96,7 @@ _ROOM_OF = {
     "Masking": "fusion",
     "Modality": "data",
     "MultimodalDataset": "data",
+    "Pilot": "recommend",
     "PresenceOnlyClassifier": "fusion",
     "PresenceOnlyRegressor": "fusion",
     "Recommendation": "recommend",
@@ -104,6 +107,7 @@ _ROOM_OF = {
     "evaluate": "evaluate",
     "load": "fusion",
     "make_cohort": "simulate",
+    "pilot": "recommend",
     "profile": "profile",
     "read_study": "study",
     "recommend": "recommend",
