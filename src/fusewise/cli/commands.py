@@ -148,10 +148,23 @@ def recommend(
     settings: Settings = None,
     force: Again = False,
     quiet: Quiet = False,
+    pilot: Annotated[
+        bool,
+        typer.Option("--pilot", help="Also try the candidates on training rows (training.pilot)."),
+    ] = False,
+    pilot_seconds: Annotated[
+        float | None,
+        typer.Option(metavar="N", help="The same, beginning no fit after so many seconds."),
+    ] = None,
 ) -> None:
     """Show which strategy fits the deployment, and why."""
     from fusewise.cli.show import show_recommendation
 
+    settings = [*(settings or ())]
+    if pilot_seconds is not None:
+        settings += [f"training.pilot={{seconds: {pilot_seconds}}}"]
+    elif pilot:
+        settings += ["training.pilot=true"]
     run = _run(study, folder, root, settings, "recommend", quiet=quiet, force=force)
     show_recommendation(run.recommendation)
 

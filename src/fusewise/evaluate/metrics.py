@@ -271,9 +271,7 @@ def find_metric(name: str, task: str) -> Metric:
     return known[name]
 
 
-def sample_losses(
-    truth: npt.NDArray[Any], prediction: npt.NDArray[Any], n_classes: int
-) -> Floats:
+def sample_losses(truth: npt.NDArray[Any], prediction: npt.NDArray[Any], n_classes: int) -> Floats:
     """Return the loss of each sample (n,): log loss, or squared error where `n_classes` is 0.
 
     Parameters

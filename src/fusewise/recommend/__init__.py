@@ -1,6 +1,7 @@
 """The decision matrix as data; recommendations with reasons; a pilot that may overrule them."""
 
 from fusewise.recommend.advise import recommend
+from fusewise.recommend.masking import SCHEDULE_WORDS
 from fusewise.recommend.matrix import MATRIX, PRECEDENCE
 from fusewise.recommend.pilot_result import LOSS_WORDS, Pilot
 from fusewise.recommend.pilot_run import pilot
@@ -11,6 +12,7 @@ __all__ = [
     "LOSS_WORDS",
     "MATRIX",
     "PRECEDENCE",
+    "SCHEDULE_WORDS",
     "Pilot",
     "Reason",
     "Recommendation",

@@ -106,13 +106,14 @@ def masking_warnings(profile: DeploymentProfile) -> tuple[str, ...]:
 def masking_lines(schedule: str | None, rates: pd.DataFrame) -> tuple[str, ...]:
     """Return the schedule in words, and the modalities that it removes, most first."""
     lines = [f"{schedule or 'none'}: {SCHEDULE_WORDS[schedule or 'none']}"]
-    own = rates[(rates["schedule"] == schedule) & (rates["removed"] > 0)]
-    if schedule != "deployment":
+    if schedule != "deployment" or rates.empty:
         return tuple(lines)
+    own = rates[(rates["schedule"] == schedule) & (rates["removed"] > 0)]
     order = own.sort_values(["removed", "modality"], ascending=[False, True], kind="stable")
     lines += [
-        f"{r.modality}: from {share(r.rate_train)} to {share(r.reached)} "
-        f"({share(r.removed)} of those that have it lose it; deployment {share(r.rate_deployment)})"
-        for r in order.itertuples(index=False)
+        f"{r['modality']}: from {share(r['rate_train'])} to {share(r['reached'])} "
+        f"({share(r['removed'])} of those that have it lose it; deployment "
+        f"{share(r['rate_deployment'])})"
+        for r in order.to_dict("records")
     ]
     return tuple(lines)

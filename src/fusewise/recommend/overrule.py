@@ -48,13 +48,15 @@ def judge(
         return (
             reference,
             False,
-            f"The time ended before {reference} fusion and another candidate had been fitted on "
-            f"{size:,} rows, which decides. {reference.capitalize()} fusion, the matrix's answer, "
-            "stands.",
+            (
+                f"The time ended before {reference} fusion and another candidate had been fitted "
+                f"on {size:,} rows, which decides. {reference.capitalize()} fusion, the matrix's "
+                "answer, stands."
+            ),
         )
     ranked = last.sort_values("difference", ascending=False, kind="stable").to_dict("records")
     stands = f"{reference.capitalize()} fusion, the matrix's answer, stands."
-    said = []
+    said: list[str] = []
     for row in ranked:
         if not row["shown"]:
             break
@@ -71,8 +73,10 @@ def judge(
             return (
                 str(row["strategy"]),
                 True,
-                f"{before}{told}{met}. It takes the place of {reference} fusion, the matrix's "
-                "answer.",
+                (
+                    f"{before}{told}{met}. It takes the place of {reference} fusion, the matrix's "
+                    "answer."
+                ),
             )
         said.append(f"{told}, {against}.")
     best = ranked[0]

@@ -107,7 +107,7 @@ def make_design(
         share = max_samples / len(rows)
         _, rows = split(rows, share, stratify="both", random_state=_whole(draw))
     _check_rows(rows, n_folds)
-    never = [m for m, has in zip(rows.modalities, rows.presence.any(axis=0), strict=True) if not has]
+    never = [m for m, has in zip(rows.modalities, _any(rows.presence, 0), strict=True) if not has]
     if never:
         notes.append(
             f"No training row of the pilot has {', '.join(never)}: what it is worth is not seen."
@@ -204,7 +204,7 @@ def _deployment_view(
         return View(None, (natural,))
     from fusewise.fusion import plan_removals
 
-    known = natural.any(axis=0)
+    known = _any(natural, 0)
     names = [m for m, k in zip(rows.modalities, known, strict=True) if k]
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always", FusewiseWarning)
@@ -250,7 +250,7 @@ def _weights(
     each, uncovered = [], 0.0
     for shown in view.shown:
         seen = rows.with_presence(shown)
-        headline = weigh(mixture, seen.pattern, shown.any(axis=1))
+        headline = weigh(mixture, seen.pattern, _any(shown, 1))
         weight = np.zeros(len(rows))
         if headline.weights is None:
             weight[headline.rows] = 1.0
@@ -269,6 +269,10 @@ def _weights(
             "show, also by withholding; it says nothing about them."
         )
     return tuple(each)
+
+
+def _any(presence: BoolArray, axis: int) -> BoolArray:
+    return np.asarray(presence.any(axis=axis))
 
 
 def _whole(seed: np.random.SeedSequence) -> int:

@@ -149,16 +149,30 @@ def run_fit(design: Design, fit: Fit, deployment: Any, params: Mapping[str, Any]
         warnings.simplefilter("always", FusewiseWarning)
         try:
             model.fit(train, train.target)
-            held = rows[np.flatnonzero(design.fold == fit.fold)]
-            for number in fit.views:
-                shown = [one[design.fold == fit.fold] for one in design.views[number].shown]
-                answers[number] = np.stack([answer(model, held.with_presence(s)) for s in shown])
+            answers = _answers(model, design, fit)
         except FusewiseError as error:
             return Fitted(fit, {}, len(train), time.perf_counter() - start, (), str(error))
     said = [str(w.message) for w in heard if issubclass(w.category, FusewiseWarning)]
     seconds = time.perf_counter() - start
     told = tuple(dict.fromkeys(said))
     return Fitted(fit, answers, len(train), seconds, told, model=model if fit.keep else None)
+
+
+def _answers(model: Any, design: Design, fit: Fit) -> dict[int, FloatArray]:
+    """Ask for all views and draws at once: reading features costs more than predicting."""
+    held = np.flatnonzero(design.fold == fit.fold)
+    views = [design.views[number].shown for number in fit.views]
+    shown = np.concatenate([one[held] for view in views for one in view])
+    # What several draws leave alike is asked once.
+    where = np.tile(np.arange(len(held)), len(shown) // len(held))
+    distinct, back = np.unique(np.column_stack([where, shown]), axis=0, return_inverse=True)
+    asked = design.rows[held[distinct[:, 0]]].with_presence(distinct[:, 1:].astype(bool))
+    said = answer(model, asked)[back.ravel()]
+    parts = np.split(said, np.cumsum([len(held) * len(view) for view in views])[:-1])
+    return {
+        number: part.reshape(len(view), len(held), -1)
+        for number, view, part in zip(fit.views, views, parts, strict=True)
+    }
 
 
 def answer(model: Any, held: Any) -> FloatArray:

@@ -142,11 +142,12 @@ class Pilot(Result):
 
     def __str__(self) -> str:
         lines = [self.headline, self.reason, ""]
-        lines += [
+        title = (
             f"{LOSS_WORDS[self.loss].capitalize()} out of fold under the deployment's absence "
             f"({self.n:,} training rows, {self.n_folds} folds; positive differences are better than "
             f"{self.reference})"
-        ]
+        )
+        lines.append(title)
         own = self.losses[self.losses["regime"] == "deployment"]
         gains = {(r.strategy, r.size): r for r in self.comparison.itertuples(index=False)}
         for row in own.itertuples(index=False):
@@ -174,7 +175,7 @@ class Pilot(Result):
         return "\n".join(lines)
 
 
-def spell(value: float, low: float, high: float, *, signed: bool = False) -> str:
+def spell(value: Any, low: Any, high: Any, *, signed: bool = False) -> str:
     """Write a number with its interval.
 
     Examples
@@ -196,24 +197,26 @@ def crossing_texts(crossover: pd.DataFrame, crossings: pd.DataFrame) -> tuple[st
         return ()
     first, second = str(crossover["first"].iloc[0]), str(crossover["second"].iloc[0])
     texts = []
-    for row in crossings.itertuples(index=False):
-        firm = "" if row.shown else " (not firm: an interval beside it holds zero)"
-        if row.along == "withheld":
+    for row in crossings.to_dict("records"):
+        firm = "" if row["shown"] else " (not firm: an interval beside it holds zero)"
+        withheld, rows = share(float(row["withheld"])), f"{row['size']:,.0f} rows"
+        if row["along"] == "withheld":
             texts.append(
-                f"With {row.size:,.0f} rows: {row.before} up to {share(row.withheld)} of the "
-                f"modalities withheld, then {row.after}{firm}."
+                f"With {rows}: {row['before']} up to {withheld} of the modalities withheld, then "
+                f"{row['after']}{firm}."
             )
         else:
             texts.append(
-                f"With {share(row.withheld)} withheld: {row.before} up to about {row.size:,.0f} "
-                f"rows, then {row.after}{firm}."
+                f"With {withheld} withheld: {row['before']} up to about {rows}, then "
+                f"{row['after']}{firm}."
             )
     if texts:
         return tuple(texts)
     ahead = second if crossover["difference"].mean() > 0 else first
     rates, sizes = crossover["withheld"], crossover["size"]
-    return (
+    nowhere = (
         f"{first.capitalize()} and {second} do not change places between {share(rates.min())} and "
         f"{share(rates.max())} withheld and {sizes.min():,} and {sizes.max():,} rows: {ahead} does "
-        "better throughout.",
+        "better throughout."
     )
+    return (nowhere,)

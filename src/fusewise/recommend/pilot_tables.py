@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,7 @@ class Said:
 
     def answered(self, *strategies: str) -> BoolArray:
         """Which rows count and are answered by all named strategies."""
-        out = self.weight > 0
+        out: BoolArray = np.asarray(self.weight > 0)
         for name in strategies:
             out = out & np.isfinite(self.predictions[name]).all(axis=1)
         return out
@@ -123,7 +124,7 @@ class Tables:
         shown = design.views[view].shown
         held = [np.flatnonzero(design.fold == k) for k in done]
         sample = np.concatenate([np.tile(h, len(shown)) for h in held] or [np.zeros(0, np.intp)])
-        weights = design.weights if view == 0 else tuple(s.any(axis=1) * 1.0 for s in shown)
+        weights = self._weights(view)
         weight = np.concatenate([w[h] for h in held for w in weights] or [np.zeros(0)])
         width = max(1, self.n_classes)
         predictions = {
@@ -291,12 +292,17 @@ class Tables:
     def absent_share(self, view: int) -> float:
         """Return the mean share of modalities that are absent under a view."""
         shown = self.design.views[view].shown
-        weights = self.design.weights if view == 0 else tuple(s.any(axis=1) * 1.0 for s in shown)
+        weights = self._weights(view)
         mass = sum(float(w.sum()) for w in weights)
-        absent = [
-            float(w @ (1 - s.mean(axis=1))) for s, w in zip(shown, weights, strict=True)
-        ]
+        absent = [float(w @ (1 - s.mean(axis=1))) for s, w in zip(shown, weights, strict=True)]
         return sum(absent) / mass if mass > 0 else float("nan")
+
+    def _weights(self, view: int) -> tuple[FloatArray, ...]:
+        if view == 0:
+            return self.design.weights
+        # What withholding emptied cannot be answered by anybody.
+        shown = self.design.views[view].shown
+        return tuple(np.asarray(s.any(axis=1), dtype=float) for s in shown)
 
     def _ordered(self) -> list[tuple[int, int, str, int]]:
         from fusewise.recommend.matrix import STRATEGIES
@@ -332,7 +338,7 @@ def crossings(crossover: pd.DataFrame) -> pd.DataFrame:
     for along, fixed in (("withheld", "size"), ("size", "withheld")):
         for _, part in crossover.groupby(fixed, sort=True):
             steps = part.sort_values(along).to_dict("records")
-            for one, other in zip(steps, steps[1:], strict=False):
+            for one, other in pairwise(steps):
                 if not one["difference"] * other["difference"] < 0:
                     continue
                 share = one["difference"] / (one["difference"] - other["difference"])

@@ -120,8 +120,6 @@ class Recommendation(Result):
     @property
     def masking_lines(self) -> tuple[str, ...]:
         """The masking schedule of what is trained in words, then what it removes of each modality."""
-        if self.masking_rates.empty and self.maskings.get(self.trainable):
-            return (str(self.maskings[self.trainable]),)
         return masking_lines(self.maskings.get(self.trainable), self.masking_rates)
 
     def estimator(self, random_state: int = 0, task: str | None = None, **params: Any) -> Any:
