@@ -330,12 +330,12 @@ def rare(n_positive: int) -> fw.MultimodalDataset:
 @pytest.mark.filterwarnings("ignore:modality 'nobody'")
 def test_rare_classes_and_a_modality_that_nobody_has() -> None:
     """Too few of a class are an error; a modality without a sample is a note."""
+    few, one = rare(5), rare(120)
+    profile = fw.profile(few, "training", probes=False)
     with pytest.raises(PilotError, match="5 rows of the rarest class"):
-        ds = rare(5)
-        pilot(ds, fw.profile(ds, "training", probes=False))
+        pilot(few, profile)
     with pytest.raises(PilotError, match="one class only"):
-        ds = rare(120)
-        pilot(ds, fw.profile(ds, "training", probes=False))
+        pilot(one, profile)
     ds = rare(50)
     found = pilot(ds, fw.profile(ds, "training", probes=False), **SMALL)
     assert any("has nobody" in note for note in found.notes)

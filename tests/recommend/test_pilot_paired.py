@@ -50,7 +50,7 @@ def test_fits_that_differ_between_folds_widen_the_interval() -> None:
     """What the folds' fits differ by beyond sampling is part of the interval."""
     rng = np.random.default_rng(3)
     gain = rng.normal(size=(1, N))
-    even = gain - np.array([gain[0, FOLD == k].mean() for k in range(FOLDS)])[FOLD] + gain.mean()
+    even = gain - np.array([gain[0, k == FOLD].mean() for k in range(FOLDS)])[FOLD] + gain.mean()
     uneven = even + np.array([-1.0, 1.0, -1.0, 1.0])[FOLD]
     how = (np.ones(N), np.arange(N), FOLD, 1 / 3, np.random.default_rng(0))
     narrow, wide = (paired(g, *how) for g in (even, uneven))

@@ -161,10 +161,8 @@ def recommend(
     from fusewise.cli.show import show_recommendation
 
     settings = [*(settings or ())]
-    if pilot_seconds is not None:
-        settings += [f"training.pilot={{seconds: {pilot_seconds}}}"]
-    elif pilot:
-        settings += ["training.pilot=true"]
+    if pilot or pilot_seconds is not None:
+        settings += _asks_for_pilot(study, root, settings, pilot_seconds)
     run = _run(study, folder, root, settings, "recommend", quiet=quiet, force=force)
     show_recommendation(run.recommendation)
 
@@ -234,6 +232,22 @@ def run(
     done = _run(study, folder, root, settings, "report", quiet=quiet, force=force)
     show_run(done)
     raise typer.Exit(done.exit_code)
+
+
+def _asks_for_pilot(
+    study: Path, root: Path | None, settings: Sequence[str], seconds: float | None
+) -> list[str]:
+    """Return settings that ask for a pilot and leave what the study file says of one."""
+    import yaml
+
+    from fusewise.study import read_study
+
+    declared = read_study(study, root=root, overrides=settings).file.training.pilot
+    kept = {} if declared is None else declared.model_dump(exclude_unset=True)
+    if seconds is not None:
+        kept["seconds"] = seconds
+    text = yaml.safe_dump(kept, default_flow_style=True, width=10_000).strip()
+    return [f"training.pilot={text}"]
 
 
 def _run(
