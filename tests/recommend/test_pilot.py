@@ -122,8 +122,8 @@ def test_the_crossover_is_by_rate_and_size(won) -> None:
 
 def test_equal_strategies_are_left_alone() -> None:
     """Where one modality says all, nothing is gained by joining: late fusion stands."""
-    for seed in range(3):
-        assert not tried(additive(160, seed), random_state=seed).overrules
+    for seed in range(2):
+        assert not tried(additive(120, seed), random_state=seed, folds=2).overrules
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from fusewise.evaluate.degradation import RATES, plan_random
 from fusewise.evaluate.evaluation import evaluate
 from fusewise.evaluate.metrics import find_metric, sample_losses
 from fusewise.evaluate.mixture import find_mixture, weigh
+from fusewise.evaluate.required import answer_requirements
 from fusewise.evaluate.requirements import Requirement, RequirementError, check_requirements
 from fusewise.evaluate.result import Evaluation
 
@@ -13,6 +14,7 @@ __all__ = [
     "Evaluation",
     "Requirement",
     "RequirementError",
+    "answer_requirements",
     "check_requirements",
     "evaluate",
     "find_metric",

@@ -76,7 +76,7 @@ class Rounds:
         self, asked: list[Any], comparison: pd.DataFrame, size: int, random_state: int
     ) -> pd.DataFrame:
         """Answer the requirements out of fold, for the matrix's strategy and those that win."""
-        from fusewise.evaluate import evaluate
+        from fusewise.evaluate import answer_requirements
 
         last = comparison[(comparison["size"] == size) & comparison["shown"]]
         rows: list[dict[str, Any]] = []
@@ -88,17 +88,14 @@ class Rounds:
             }
             if len(models) < self.design.n_folds:
                 continue
-            found = evaluate(
+            found = answer_requirements(
                 OutOfFold(self.design, [models[k] for k in range(self.design.n_folds)]),
                 self.design.rows,
+                asked,
                 deployment=self.deployment,
-                requirements=asked,
                 train_presence=self.design.rows.presence,
-                withheld_patterns=0,
-                rates=(),
-                repeats=1,
                 random_state=random_state,
-            ).requirements
+            )
             names = ["requirement", "n", "estimate", "low", "high", "status", "reason"]
             rows += [
                 {"strategy": strategy, **{str(k): v for k, v in r.items()}}
