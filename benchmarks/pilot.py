@@ -16,6 +16,7 @@ from results_table import RESULTS, keep
 import fusewise as fw
 
 KEPT = RESULTS / "pilot_rows.json"
+SCORE = ("score_difference", "score_low", "score_high")
 
 
 def tables(pilot: fw.Pilot) -> dict[str, pd.DataFrame]:
@@ -26,8 +27,7 @@ def tables(pilot: fw.Pilot) -> dict[str, pd.DataFrame]:
             ["strategy", "size", "n", "loss", "low", "high", "score"]
         ].rename(columns={"loss": pilot.loss, "score": pilot.score}),
         f"Better than {pilot.reference} by": pilot.comparison[
-            ["strategy", "size", "n", "difference", "low", "high"]
-            + ["score_difference", "score_low", "score_high"]
+            [*("strategy", "size", "n", "difference", "low", "high"), *SCORE]
         ],
         "By the share of modalities withheld (positive: the second does better)": pilot.crossover,
         "Where they change places": pilot.crossings,
@@ -64,8 +64,10 @@ def main() -> None:
         tables(pilot),
         [
             f"{pilot.headline} {pilot.reason}",
-            f"{pilot.n:,} of {pilot.n_given:,} training rows of split 1, {pilot.n_folds} folds, "
-            f"{pilot.seconds:,.0f} s.",
+            (
+                f"{pilot.n:,} of {pilot.n_given:,} training rows of split 1, {pilot.n_folds} "
+                f"folds, {pilot.seconds:,.0f} s."
+            ),
         ],
     )
 
