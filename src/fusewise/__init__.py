@@ -36,6 +36,7 @@ __all__ = [
     "Masking",
     "Modality",
     "MultimodalDataset",
+    "Pilot",
     "PresenceOnlyClassifier",
     "PresenceOnlyRegressor",
     "Recommendation",
@@ -47,6 +48,7 @@ __all__ = [
     "exceptions",
     "load",
     "make_cohort",
+    "pilot",
     "profile",
     "profile_tables",
     "read_study",
@@ -75,7 +77,7 @@ if TYPE_CHECKING:
         load,
     )
     from fusewise.profile import DeploymentProfile, profile, profile_tables
-    from fusewise.recommend import Recommendation, recommend
+    from fusewise.recommend import Pilot, Recommendation, pilot, recommend
     from fusewise.report import Report, report
     from fusewise.simulate import ampute, make_cohort
     from fusewise.study import Study, read_study
@@ -95,6 +97,7 @@ _ROOM_OF = {
     "Masking": "fusion",
     "Modality": "data",
     "MultimodalDataset": "data",
+    "Pilot": "recommend",
     "PresenceOnlyClassifier": "fusion",
     "PresenceOnlyRegressor": "fusion",
     "Recommendation": "recommend",
@@ -105,6 +108,7 @@ _ROOM_OF = {
     "evaluate": "evaluate",
     "load": "fusion",
     "make_cohort": "simulate",
+    "pilot": "recommend",
     "profile": "profile",
     "profile_tables": "profile",
     "read_study": "study",

@@ -14,6 +14,7 @@ Each is also a builtin error, so that ``except ValueError`` keeps working::
     ├── DeploymentError(ValueError)       the declared or observed deployment is invalid
     ├── MaskingError(ValueError)          a masking schedule is invalid
     ├── EvaluationError(ValueError)       a metric or a requirement is invalid
+    ├── PilotError(ValueError)            a pilot cannot be made of these rows or within this time
     ├── TrainingError(ArithmeticError)    a value, a loss or a gradient is not finite
     ├── NotEnoughMemoryError(MemoryError) training does not fit into memory
     ├── ReportError(ValueError)           a report was given something that it cannot show
@@ -82,6 +83,10 @@ class MaskingError(FusewiseError, ValueError):
 
 class EvaluationError(FusewiseError, ValueError):
     """A metric or a requirement is invalid."""
+
+
+class PilotError(FusewiseError, ValueError):
+    """A pilot cannot be made of these rows or strategies, or within this time."""
 
 
 class TrainingError(FusewiseError, ArithmeticError):

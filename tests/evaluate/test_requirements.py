@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fusewise.evaluate import Requirement, evaluate
+from fusewise.evaluate import Requirement, answer_requirements, evaluate
 from fusewise.exceptions import EvaluationError
 
 RATES = {"a": 0.8, "b": 0.7, "c": 0.7}
@@ -93,6 +93,20 @@ def test_requirement_figures_equal_the_tables(ask):
     assert row[["estimate", "low", "high"]].tolist() == (
         result.headline.loc[0, ["estimate", "low", "high"]].tolist()
     )
+
+
+def test_requirements_alone_are_answered_to_the_bit(cohort, oracle):
+    """Without the other views, whatever metrics and samples they are about."""
+    asked = [
+        {"metric": "roc_auc", "at_least": 0.7},
+        {"present": "all", "metric": "log_loss", "at_most": 0.6},
+        {"absent": ["a"], "metric": "brier_score", "max_drop": 0.1},
+        {"present": ["b"], "metric": "accuracy", "at_least": 0.6},
+    ]
+    test = cohort(500, rates=RATES)
+    how = {"deployment": {"a": 0.5}, "n_boot": 50, "random_state": 3}
+    whole = evaluate(oracle, test, requirements=asked, rates=(), **how).requirements
+    assert answer_requirements(oracle, test[::-1], asked, **how).equals(whole)
 
 
 def test_too_few_samples_are_undetermined_with_the_count(ask):

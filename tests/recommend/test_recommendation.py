@@ -327,3 +327,38 @@ def test_reasons_are_reached_or_not_and_the_first_one_decided() -> None:
     assert "  decided  " in reasons[0]
     assert all("  reached  " in r or "  not reached  " in r for r in reasons[1:])
     assert "not met" not in text
+
+
+def test_masking_rates_follow_one_minus_q_over_p() -> None:
+    """Of the 40 % that have imaging three quarters must lose it to come to 10 %; more is impossible."""
+    advice = recommend(plan({"imaging": 0.1, "omics": 0.9}))
+    rates = advice.masking_rates.set_index(["schedule", "modality"])
+    imaging, omics = rates.loc["deployment", "imaging"], rates.loc["deployment", "omics"]
+    assert imaging["removed"] == pytest.approx(0.75)
+    assert imaging["reached"] == pytest.approx(0.1)
+    assert (omics["removed"], omics["reached"]) == (0.0, 0.6)
+    # Notes, which the declaration does not name, are always there in deployment.
+    assert [w.split()[2] for w in advice.masking_warnings] == ["notes", "omics"]
+    warned = advice.masking_warnings[1]
+    assert "omics in 0.60" in warned
+    assert "the deployment in 0.90" in warned
+    assert warned in str(advice)
+
+
+def test_training_that_may_be_as_dense_as_the_deployment_is_no_warning() -> None:
+    """Counts whose intervals overlap show no difference; nor does what is declared to be alike."""
+    close = recommend(plan({"observed": log(200, 0.43), "cohort": "open"}, n_samples=200))
+    assert not any("imaging" in text for text in close.masking_warnings)
+    assert recommend(plan("training")).masking_warnings == ()
+    assert recommend(plan()).masking_warnings == ()
+
+
+def test_the_highest_rate_is_that_of_the_schedule() -> None:
+    """It is written in two rooms, since recommending loads no library that trains."""
+    from fusewise.recommend.masking import HIGHEST
+
+    assert fw.Masking("uniform").rate == HIGHEST
+    unknown = recommend(plan()).masking_rates
+    assert set(unknown["schedule"]) == {"uniform", "curriculum"}
+    assert unknown["removed"].eq(HIGHEST).all()
+    assert unknown["rate_deployment"].isna().all()

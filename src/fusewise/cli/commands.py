@@ -170,10 +170,21 @@ def recommend(
     settings: Settings = None,
     force: Again = False,
     quiet: Quiet = False,
+    pilot: Annotated[
+        bool,
+        typer.Option("--pilot", help="Also try the candidates on training rows (training.pilot)."),
+    ] = False,
+    pilot_seconds: Annotated[
+        float | None,
+        typer.Option(metavar="N", help="The same, beginning no fit after so many seconds."),
+    ] = None,
 ) -> None:
     """Show which strategy fits the deployment, and why."""
     from fusewise.cli.show import show_recommendation
 
+    settings = [*(settings or ())]
+    if pilot or pilot_seconds is not None:
+        settings += _asks_for_pilot(study, root, settings, pilot_seconds)
     run = _run(study, folder, root, settings, "recommend", quiet=quiet, force=force)
     show_recommendation(run.recommendation)
 
@@ -243,6 +254,22 @@ def run(
     done = _run(study, folder, root, settings, "report", quiet=quiet, force=force)
     show_run(done)
     raise typer.Exit(done.exit_code)
+
+
+def _asks_for_pilot(
+    study: Path, root: Path | None, settings: Sequence[str], seconds: float | None
+) -> list[str]:
+    """Return settings that ask for a pilot and leave what the study file says of one."""
+    import yaml
+
+    from fusewise.study import read_study
+
+    declared = read_study(study, root=root, overrides=settings).file.training.pilot
+    kept = {} if declared is None else declared.model_dump(exclude_unset=True)
+    if seconds is not None:
+        kept["seconds"] = seconds
+    text = yaml.safe_dump(kept, default_flow_style=True, width=10_000).strip()
+    return [f"training.pilot={text}"]
 
 
 def _run(

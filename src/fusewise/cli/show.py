@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from fusewise.cli.evidence import show_evidence
+from fusewise.cli.pilot import show_pilot
 from fusewise.cli.terminal import (
     amount,
     bar,
@@ -85,7 +86,11 @@ def show_recommendation(advice: Any) -> None:
     console = new_console()
     masked = f", masking {advice.masking}" if advice.masking else ""
     console.print(f"[bold]{advice.strategy.capitalize()} fusion{masked}[/]", end="")
-    console.print(f"  [dim]kept in {percent(advice.stability)} of replicates[/]")
+    kept = f"kept in {percent(advice.stability)} of replicates"
+    overruled = "" if advice.matrix == advice.strategy else "by the pilot; the matrix's answer "
+    console.print(f"  [dim]{overruled}{kept}[/]")
+    if advice.pilot is not None:
+        console.print(escape(f"{advice.pilot.headline} {advice.pilot.reason}"))
     if advice.why_trainable:
         console.print(f"[yellow]{escape(advice.why_trainable)}[/]")
         masking = advice.maskings.get(advice.trainable)
@@ -103,11 +108,16 @@ def show_recommendation(advice: Any) -> None:
         ("Conflicts", advice.conflicts),
         ("It would change if", advice.would_change_if),
         ("Alternatives, in this order", advice.alternatives),
+        ("Masking", advice.masking_lines),
     ):
         if texts:
             console.print(f"\n[bold]{title}[/]")
             for text in texts:
                 console.print(f"  {escape(text)}")
+    for text in advice.masking_warnings:
+        console.print(f"  [yellow]warning[/] {escape(text)}")
+    if advice.pilot is not None:
+        show_pilot(console, advice.pilot)
 
 
 def show_fit(run: Run) -> None:

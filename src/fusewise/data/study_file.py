@@ -222,6 +222,17 @@ class ProfileSection(Section):
     probes: bool = True
 
 
+class PilotSection(Section):
+    """How the candidates are tried on training rows before one is recommended."""
+
+    seconds: Positive | None = None
+    folds: Annotated[int, Field(ge=2)] = 3
+    max_samples: Count = 4000
+    strategies: list[Literal["early", "late", "intermediate", "attention"]] | None = None
+    sizes: list[Positive] | None = None
+    absent: list[Annotated[float, Field(ge=0, lt=1)]] | None = None
+
+
 class TrainingSection(Section):
     """How the model is trained.
 
@@ -234,6 +245,7 @@ class TrainingSection(Section):
     seed: Annotated[int, Field(ge=0)] = 0
     groups: dict[str, Names] | None = None
     n_jobs: int | None = None
+    pilot: PilotSection | None = None
     # Of the learned strategies.
     merge: Literal["auto", "concatenate", "gated", "mean"] | None = None
     mechanism: Literal["cross", "hierarchical", "temporal"] | None = None
@@ -241,6 +253,11 @@ class TrainingSection(Section):
     max_epochs: Count | None = None
     batch_size: Count | None = None
     device: Text | None = None
+
+    @field_validator("pilot", mode="before")
+    @classmethod
+    def _pilot(cls, value: Any) -> Any:
+        return {True: {}, False: None}[value] if isinstance(value, bool) else value
 
 
 class StudyFile(Section):

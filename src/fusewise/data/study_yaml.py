@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from fusewise.data.study_file import (
     DeploymentSection,
     ModalitySection,
+    PilotSection,
     ProfileSection,
     RequirementSection,
     SamplesSection,
@@ -37,6 +38,7 @@ SECTIONS: dict[KeyPath, type[BaseModel]] = {
     ("requirements", "*"): RequirementSection,
     ("profile",): ProfileSection,
     ("training",): TrainingSection,
+    ("training", "pilot"): PilotSection,
 }
 
 _EXPECTED = {

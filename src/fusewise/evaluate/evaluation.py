@@ -140,14 +140,14 @@ def evaluate(
             "is built."
         )
     task = test.task
-    test = test[_canonical_order(test)]
+    test = test[canonical_order(test)]
     chosen = choose_metrics(metrics, task, probabilities=hasattr(model, "predict_proba"))
     checked = check_requirements(requirements, test.modalities, task)
     required, required_metrics = [r for r, _ in checked], [metric for _, metric in checked]
-    classes = None if task == "regression" else _classes(model, test)
-    scoring = _scoring(test, classes, chosen, n_boot, min_cell, random_state)
+    classes = None if task == "regression" else classes_of(model, test)
+    scoring = scoring_of(test, classes, chosen, n_boot, min_cell, random_state)
     calibrated = task == "binary" and hasattr(model, "predict_proba")
-    responses = _responses([*chosen, *required_metrics]) | (
+    responses = responses_of([*chosen, *required_metrics]) | (
         {"probability"} if calibrated else set()
     )
 
@@ -208,7 +208,7 @@ def evaluate(
                     scoring,
                     str(name),
                     natural,
-                    Answers(baseline, test, _responses(chosen), classes).natural,
+                    Answers(baseline, test, responses_of(chosen), classes).natural,
                 )
             ],
         ),
@@ -271,13 +271,15 @@ def _check_numbers(
             )
 
 
-def _canonical_order(test: MultimodalDataset) -> npt.NDArray[np.intp]:
+def canonical_order(test: MultimodalDataset) -> npt.NDArray[np.intp]:
+    """Return the order of the samples in which everything is computed."""
     # By id, then presence (a slice may repeat a sample), so that the order given has no effect.
     ids, _ = pd.factorize(np.asarray(test.ids).astype(str), sort=True)
     return np.lexsort((*test.presence.T, ids))
 
 
-def _classes(model: Any, test: MultimodalDataset) -> tuple[Any, ...]:
+def classes_of(model: Any, test: MultimodalDataset) -> tuple[Any, ...]:
+    """Return the classes of the target and the predictor together."""
     classes = tuple(test.classes or ())
     known = tuple(np.asarray(getattr(model, "classes_", ())).tolist())
     if test.task == "multiclass" or len(classes) < 2:
@@ -291,7 +293,7 @@ def _classes(model: Any, test: MultimodalDataset) -> tuple[Any, ...]:
     return classes
 
 
-def _scoring(
+def scoring_of(
     test: MultimodalDataset,
     classes: tuple[Any, ...] | None,
     metrics: tuple[Metric, ...],
@@ -299,6 +301,7 @@ def _scoring(
     min_cell: int,
     random_state: int | None,
 ) -> Scoring:
+    """Return how scores of this test set are measured."""
     target = np.asarray(test.target)
     unit = test.ids if test.cluster is None else test.cluster
     codes, _ = pd.factorize(np.asarray(unit).astype(str))
@@ -315,7 +318,8 @@ def _scoring(
     )
 
 
-def _responses(metrics: Iterable[Metric]) -> set[str]:
+def responses_of(metrics: Iterable[Metric]) -> set[str]:
+    """Return what the metrics read."""
     return {metric.response for metric in metrics}
 
 

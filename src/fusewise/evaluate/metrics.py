@@ -271,6 +271,26 @@ def find_metric(name: str, task: str) -> Metric:
     return known[name]
 
 
+def sample_losses(truth: npt.NDArray[Any], prediction: npt.NDArray[Any], n_classes: int) -> Floats:
+    """Return the loss of each sample (n,): log loss, or squared error where `n_classes` is 0.
+
+    Parameters
+    ----------
+    truth : ndarray (n,)
+        Class codes, or values for regression.
+    prediction : ndarray
+        Class probabilities (n, n_classes), or values (n,).
+
+    Examples
+    --------
+    >>> sample_losses(np.array([1, 0]), np.array([[0.5, 0.5], [1.0, 0.0]]), 2).round(3).tolist()
+    [0.693, 0.0]
+    """
+    if n_classes:
+        return _log_loss(truth, prediction)
+    return np.asarray((np.asarray(truth, dtype=np.float64) - prediction) ** 2)
+
+
 def tasks_of(name: str) -> tuple[str, ...]:
     """Return the tasks that have a metric of this name.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -11,8 +12,9 @@ from fusewise.profile import DeploymentProfile
 from fusewise.recommend.conflicts import conflicts_with
 from fusewise.recommend.exclusions import check_costs, excluded_strategies, limits_not_applied
 from fusewise.recommend.facts import Facts, deployment_patterns
-from fusewise.recommend.masking import maskings
+from fusewise.recommend.masking import masking_rates, masking_warnings, maskings
 from fusewise.recommend.matrix import alternatives, decide
+from fusewise.recommend.pilot_result import Pilot
 from fusewise.recommend.reasons import reasons_for
 from fusewise.recommend.result import Recommendation
 from fusewise.recommend.stability import sensitivity, stability
@@ -25,13 +27,15 @@ def recommend(
     *,
     thresholds: Thresholds | Mapping[str, float] | None = None,
     costs: Mapping[str, Mapping[str, float]] | None = None,
+    pilot: Pilot | None = None,
     n_boot: int = 500,
     random_state: int = 0,
 ) -> Recommendation:
     """Recommend the fusion strategy that fits the deployment, with reasons.
 
     A transparent prior, not the last word: it weighs what is known before training by a small
-    table of rules (``docs/recommendation.md``). Hold it against what is measured afterwards.
+    table of rules (``docs/recommendation.md``). Hold it against what is measured afterwards, or
+    beforehand by a pilot.
 
     Parameters
     ----------
@@ -42,6 +46,9 @@ def recommend(
         Measured costs by strategy, ``{"late": {"latency_ms": 3.0, "memory_mb": 200.0}}``. A
         strategy that exceeds a declared limit is dropped. Without them no limit is applied, and
         the recommendation says so.
+    pilot : Pilot, optional
+        What :func:`fusewise.pilot` found on the training rows of this profile. It is shown beside
+        the matrix's answer, and takes its place where it overrules.
     n_boot : int, default 500
         Replicates for the stability.
     random_state : int
@@ -49,7 +56,8 @@ def recommend(
     Raises
     ------
     DeploymentError
-        A threshold or cost is malformed, or `profile` is something else.
+        A threshold or cost is malformed, `profile` is something else, or the pilot was made for
+        another deployment or another answer of the matrix.
 
     Examples
     --------
@@ -71,14 +79,18 @@ def recommend(
     limits, measured = Thresholds.of(thresholds), check_costs(costs)
     facts = Facts.of(profile)
     excluded = excluded_strategies(facts, measured)
-    strategy, rule, number = decide(facts, limits, excluded)
-    others = tuple(
-        s
-        for s in dict.fromkeys([*alternatives(rule, facts, limits), rule.strategy])
-        if s != strategy and s not in excluded
-    )
+    matrix, rule, number = decide(facts, limits, excluded)
     masks = maskings(facts)
     patterns = deployment_patterns(profile)
+    deployment = None if patterns is None else {"patterns": patterns}
+    if pilot is not None:
+        _check_pilot(pilot, matrix, profile.source, deployment)
+    strategy = matrix if pilot is None else pilot.strategy
+    others = tuple(
+        s
+        for s in dict.fromkeys([matrix, *alternatives(rule, facts, limits), rule.strategy])
+        if s != strategy and s not in excluded
+    )
     return Recommendation(
         strategy=strategy,
         masking=masks[strategy],
@@ -102,5 +114,26 @@ def recommend(
         maskings=masks,
         sensitivity=sensitivity(facts, limits, excluded),
         task=profile.task,
-        deployment=None if patterns is None else {"patterns": patterns},
+        deployment=deployment,
+        masking_rates=masking_rates(profile, masks),
+        masking_warnings=masking_warnings(profile),
+        pilot=pilot,
     )
+
+
+def _check_pilot(pilot: Any, matrix: str, source: str, deployment: Any) -> None:
+    if not isinstance(pilot, Pilot):
+        raise DeploymentError(
+            f"recommend: expected a Pilot, got {type(pilot).__name__}. Call pilot(train, profile)."
+        )
+    if pilot.reference != matrix:
+        raise DeploymentError(
+            f"recommend: the pilot held its candidates against {pilot.reference} fusion, but the "
+            f"matrix says {matrix} fusion here. Make the pilot with the same profile, thresholds "
+            "and costs."
+        )
+    if (pilot.source, pilot.deployment) != (source, deployment):
+        raise DeploymentError(
+            "recommend: the pilot was scored under another deployment than that of the profile. "
+            "Make it with this profile."
+        )

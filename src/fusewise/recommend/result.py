@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -10,6 +10,8 @@ import pandas as pd
 from fusewise.data import Result
 from fusewise.exceptions import TaskError
 from fusewise.profile import share
+from fusewise.recommend.masking import masking_lines
+from fusewise.recommend.pilot_result import Pilot
 
 
 @dataclass(frozen=True)
@@ -48,18 +50,19 @@ class Recommendation(Result):
     Attributes
     ----------
     strategy : {"early", "intermediate", "late", "attention"}
+        The answer: the matrix's, or that of a pilot which overrules it.
     masking : str or None
         Modality masking to train `strategy` with.
     reasons : tuple of Reason
-        The axis that decided comes first.
+        Of the matrix's strategy; the axis that decided comes first.
     conflicts : tuple of str
         What speaks for another strategy, and why it was not followed.
     alternatives : tuple of str
         The strategies to try next, in order; none that is ruled out.
     would_change_if : tuple of str
-        The smallest changes of the facts that give another strategy.
+        The smallest changes of the facts that give another strategy of the matrix.
     stability : float
-        Share of replicates that keep the strategy, when the counted requests are resampled and all
+        Share of replicates that keep the matrix's strategy, when the counted requests are resampled and all
         thresholds are moved at random by up to 20 %. Declared rates have no sampling error: then
         only the thresholds move.
     thresholds : dict of str to float
@@ -80,6 +83,13 @@ class Recommendation(Result):
     deployment : dict or None
         ``{"patterns": {pattern: weight}}``, which estimators weigh and mask by; None where the
         deployment is unknown or declared to look like training.
+    masking_rates : DataFrame
+        ``schedule, modality, rate_train, rate_deployment, removed, reached``: how often each
+        schedule in `maskings` removes each modality, and the rate that training then shows.
+    masking_warnings : tuple of str
+        Where training is sparser than the deployment, which no masking can simulate.
+    pilot : Pilot or None
+        What was tried on training rows; None where it was not.
     """
 
     strategy: str
@@ -98,6 +108,19 @@ class Recommendation(Result):
     sensitivity: pd.DataFrame
     task: str | None = None
     deployment: dict[str, Any] | None = None
+    masking_rates: pd.DataFrame = field(default_factory=pd.DataFrame)
+    masking_warnings: tuple[str, ...] = ()
+    pilot: Pilot | None = None
+
+    @property
+    def matrix(self) -> str:
+        """The matrix's answer, which is `strategy` unless a pilot overrules it."""
+        return self.strategy if self.pilot is None else self.pilot.reference
+
+    @property
+    def masking_lines(self) -> tuple[str, ...]:
+        """The masking schedule of what is trained in words, then what it removes of each modality."""
+        return masking_lines(self.maskings.get(self.trainable), self.masking_rates)
 
     def estimator(self, random_state: int = 0, task: str | None = None, **params: Any) -> Any:
         """Return an unfitted estimator of the recommended strategy, masked as recommended.
@@ -135,18 +158,28 @@ class Recommendation(Result):
 
     def __repr__(self) -> str:
         trained = "" if self.trainable == self.strategy else f", trains {self.trainable}"
+        overruled = "" if self.matrix == self.strategy else f", pilot overrules {self.matrix}"
         return (
             f"<Recommendation: {self.strategy} fusion (rule {self.rule}, decided by "
-            f"{self.reasons[0].axis}), kept in {share(self.stability)} of replicates{trained}>"
+            f"{self.reasons[0].axis}), kept in {share(self.stability)} of replicates{overruled}"
+            f"{trained}>"
         )
 
     def __str__(self) -> str:
         masked = f", masking {self.masking}" if self.masking else ""
         kept = f"kept in {share(self.stability)} of replicates"
-        lines = [f"{self.strategy.capitalize()} fusion{masked} (rule {self.rule}; {kept})"]
+        if self.matrix == self.strategy:
+            lines = [f"{self.strategy.capitalize()} fusion{masked} (rule {self.rule}; {kept})"]
+        else:
+            lines = [
+                f"{self.strategy.capitalize()} fusion{masked} (by the pilot)",
+                f"Matrix: {self.matrix} fusion (rule {self.rule}; {kept})",
+            ]
         if self.why_trainable:
             lines.append(self.why_trainable)
-        lines += ["", "Reasons"]
+        if self.pilot is not None:
+            lines += ["", self.pilot.headline, self.pilot.reason]
+        lines += ["", "Reasons" if self.matrix == self.strategy else "Reasons of the matrix"]
         width = max(len(reason.axis) for reason in self.reasons)
         for place, reason in enumerate(self.reasons):
             mark = "decided" if place == 0 else "reached" if reason.met else "not reached"
@@ -157,5 +190,10 @@ class Recommendation(Result):
         ):
             if texts:
                 lines += ["", title, *(f"  {text}" for text in texts)]
+        schedule, *removed = self.masking_lines
+        lines += ["", f"Masking {schedule}", *(f"  {text}" for text in removed)]
+        lines += [f"  Warning: {text}" for text in self.masking_warnings]
+        if self.pilot is not None:
+            lines += ["", *str(self.pilot).splitlines()[3:]]
         lines += ["", f"Alternatives, in this order: {', '.join(self.alternatives) or 'none'}"]
         return "\n".join(lines)

@@ -185,7 +185,7 @@ class Study:
         if self.file.samples.target is None:
             raise StudyError(
                 f"{self.where('samples', 'target')}: a model needs a target, a column of the "
-                "samples table. `profile` and `recommend` do without."
+                "samples table. `profile` and `recommend` without a pilot do without."
             )
 
     def tables(self) -> dict[tuple[str, ...], Path]:

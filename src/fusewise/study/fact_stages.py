@@ -1,4 +1,4 @@
-"""The stages that need no model: reading, profile, recommendation."""
+"""The stages before the model: reading, profile, a pilot where it is asked for, recommendation."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from fusewise.study.folder import RunFolder, Writer
 from fusewise.study.job import Job
+from fusewise.study.pilot_stage import PILOT_STAGE
 from fusewise.study.stage import Stage
 from fusewise.study.summary import DataSummary, left_out, summarise
 
@@ -103,12 +104,13 @@ class _Recommend(Stage):
     doing = "Choosing a strategy"
 
     def depends(self, job: Job) -> dict[str, Any]:
-        return {"profile": job.keys["profile"]}
+        tried = {"pilot": job.keys["pilot"]} if "pilot" in job.keys else {}
+        return {"profile": job.keys["profile"], **tried}
 
     def compute(self, job: Job) -> Any:
         from fusewise.recommend import recommend
 
-        return recommend(job.result("profile"))
+        return recommend(job.result("profile"), pilot=job.result("pilot"))
 
     def writers(self, result: Any) -> Mapping[str, Writer]:
         return {"recommendation.json": result.to_json}
@@ -120,11 +122,15 @@ class _Recommend(Stage):
 
     def summary(self, result: Any) -> str:
         masked = f", masking {result.masking}" if result.masking else ""
-        return f"{result.strategy} fusion{masked}"
+        overruled = "" if result.matrix == result.strategy else f"; the matrix says {result.matrix}"
+        return f"{result.strategy} fusion{masked}{overruled}"
+
+    def notes(self, result: Any) -> tuple[str, ...]:
+        return tuple(result.masking_warnings)
 
 
 def _plural(n: int, one: str, many: str | None = None) -> str:
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
-FACT_STAGES: tuple[Stage, ...] = (_ReadData(), _MakeProfile(), _Recommend())
+FACT_STAGES: tuple[Stage, ...] = (_ReadData(), _MakeProfile(), PILOT_STAGE, _Recommend())

@@ -156,7 +156,8 @@ def run_study(
     tell = progress or _quiet
     names = [stage.name for stage in STAGES]
     wanted = STAGES[: names.index(UNTIL[until]) + 1]
-    if len(wanted) > names.index("fit"):
+    tries = study.file.training.pilot is not None and len(wanted) > names.index("pilot")
+    if tries or len(wanted) > names.index("fit"):
         study.require_target()
     study.tables()
     path = default_folder(study.name) if folder is None else Path(folder)

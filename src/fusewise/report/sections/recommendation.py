@@ -20,6 +20,7 @@ from fusewise.report.glossary import MASKING, STRATEGIES, strategy_name
 from fusewise.report.metrics import metric_name
 from fusewise.report.numbers import count, estimate, interval, known, number, percent, plain
 from fusewise.report.plots.spark import draw_spark
+from fusewise.report.sections.pilot import masking_blocks, pilot_blocks, pilot_notice
 from fusewise.report.text import Text, quote, say
 
 
@@ -30,6 +31,10 @@ def recommendation_section(recommendation: Any, evaluation: Any = None) -> Secti
     strategy = str(recommendation.strategy)
     trainable = str(getattr(recommendation, "trainable", None) or strategy)
     blocks: list[Any] = [_hero(recommendation, strategy, evaluation)]
+    pilot = getattr(recommendation, "pilot", None)
+    matrix = strategy if pilot is None else str(pilot.reference)
+    if pilot is not None:
+        blocks.append(pilot_notice(pilot))
     if trainable != strategy:
         blocks.append(
             Notice(
@@ -47,12 +52,13 @@ def recommendation_section(recommendation: Any, evaluation: Any = None) -> Secti
             _reason(reason, decided=place == 0)
             for place, reason in enumerate(recommendation.reasons)
         )
-        blocks.append(Verdicts(say("Why"), items))
+        why = "Why" if matrix == strategy else "Why the matrix says {matrix}"
+        blocks.append(Verdicts(say(why, matrix=strategy_name(matrix).lower()), items))
     if recommendation.conflicts:
         title = say("What speaks against it")
         blocks.append(Notice("warn", title, _quotes(recommendation.conflicts)))
     if recommendation.would_change_if:
-        title = say("It would change if")
+        title = say("It would change if" if matrix == strategy else "The matrix would change if")
         blocks.append(Listing(title, _quotes(recommendation.would_change_if)))
     if recommendation.alternatives:
         names = tuple(
@@ -60,7 +66,10 @@ def recommendation_section(recommendation: Any, evaluation: Any = None) -> Secti
             for a in recommendation.alternatives
         )
         blocks.append(Listing(say("Alternatives, in this order"), names, ordered=True))
+    blocks.extend(masking_blocks(recommendation))
     blocks.extend(_stability(recommendation))
+    if pilot is not None:
+        blocks.extend(pilot_blocks(pilot))
     lead = say(
         "What the [[deployment profile]] says about the way to join the modalities, before any "
         "benchmark: each reason is a measured fact held against a threshold that you can change."
@@ -161,7 +170,7 @@ def _stability(recommendation: Any) -> list[Any]:
     blocks: list[Any] = []
     if known(recommendation.stability):
         text = say(
-            "[[Stability|stability]]: **{share}** of replicates keep this strategy, when the "
+            "[[Stability|stability]]: **{share}** of replicates keep the matrix's strategy, when the "
             "counted requests are resampled and all thresholds are moved by up to 20 %.",
             share=percent(recommendation.stability),
         )
