@@ -19,6 +19,7 @@ import argparse
 import itertools
 import time
 import warnings
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -70,8 +71,8 @@ def read(name: str) -> tuple[fw.MultimodalDataset, fw.MultimodalDataset]:
     return fw.split(read_set(name), by="column", column="split")
 
 
-def read_groups() -> fw.MultimodalDataset:
-    """Return P12 with three modalities: static, bedside and laboratory."""
+def read_groups(splits: Iterable[int] = (1,)) -> fw.MultimodalDataset:
+    """Return P12 with three modalities (static, bedside, laboratory), and some of its splits."""
     folder = data_folder() / "p12"
     events = {"kind": "events", "time": "minute", "variable": "variable", "value": "value"}
     joined = {
@@ -87,7 +88,7 @@ def read_groups() -> fw.MultimodalDataset:
         id="stay_id",
         target="in_hospital_death",
         prediction_time=48 * 60,
-        extra=["split_1"],
+        extra=[f"split_{split}" for split in splits],
     )
 
 
