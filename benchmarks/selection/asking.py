@@ -102,42 +102,29 @@ def ask_cv(posed: Posed, advice: Recommendation, cap: float) -> Row:
 POLICIES: dict[str, Callable[[Posed, Recommendation, float], Row]] = {"cv": ask_cv}
 
 
-def ask_fits(
-    posed: Posed, advice: Recommendation, asked: list[str], cap: float, rows: DeploymentRows
-) -> list[Row]:
-    """Fit strategies within the cap and score them; return their rows."""
-    fitted, found = {}, {}
-    for strategy in asked:
-        before = [r for r in rows.read() if r["what"] == strategy and r["seed"] != posed.seed]
-        deepest = max((r for r in before if "step" in r), key=lambda r: r["step"], default=None)
-        try:
-            fitted[strategy] = fit_within(
-                partial(make, advice, strategy, posed.seed),
-                strategy,
-                posed.train,
-                posed.seed,
-                cap=cap,
-                before=deepest,
-            )
-        except FusewiseError as error:
-            # What cannot be trained is a choice that fails: it scores as chance.
-            chance = 1 / len(posed.train.classes)
-            found[strategy] = {"error": f"{type(error).__name__}: {error}", "chance": chance}
+def ask_fit(
+    posed: Posed, advice: Recommendation, strategy: str, cap: float, rows: DeploymentRows
+) -> Row:
+    """Fit one strategy within the cap and score it; return its row."""
+    mine = [r for r in rows.read() if r["what"] == strategy and "step" in r]
+    deepest = max(mine, key=lambda r: r["step"], default=None)
+    row: Row = {"masking": advice.maskings[strategy]}
+    made = partial(make, advice, strategy, posed.seed)
+    try:
+        one = fit_within(made, strategy, posed.train, posed.seed, cap=cap, before=deepest)
+    except FusewiseError as error:
+        # What cannot be trained is a choice that fails: it scores as chance.
+        chance = 1 / len(posed.train.classes)
+        return row | {"error": f"{type(error).__name__}: {error}", "chance": chance}
     began = time.process_time()
-    scored = score_all(posed, {name: one.model for name, one in fitted.items()}) if fitted else {}
-    spent = round(time.process_time() - began, 1)
-    for strategy, one in fitted.items():
-        found[strategy] = scored[strategy] | {
-            "used": one.used,
-            "step": one.step,
-            "cpu_seconds": round(one.seconds, 2),
-            "cpu_in_vain": round(one.in_vain, 2),
-            "cpu_scoring_all": spent,
-        }
-    return [
-        {"what": strategy, "masking": advice.maskings[strategy]} | row
-        for strategy, row in found.items()
-    ]
+    row |= score_all(posed, {strategy: one.model})[strategy]
+    return row | {
+        "used": one.used,
+        "step": one.step,
+        "cpu_seconds": round(one.seconds, 2),
+        "cpu_in_vain": round(one.in_vain, 2),
+        "cpu_scoring": round(time.process_time() - began, 2),
+    }
 
 
 def ask(
@@ -171,9 +158,11 @@ def ask(
         advice, profile = ask_profile(posed, there[0] if there else None)
         if not there:
             rows.add([of | {"what": "profile"} | profile])
-        fits = [s for s in STRATEGIES if s in missing]
-        new = ask_fits(posed, advice, fits, cap, rows)
-        rows.add(of | row for row in new)
+        spent = {}
+        for strategy in [s for s in STRATEGIES if s in missing]:
+            row = ask_fit(posed, advice, strategy, cap, rows)
+            rows.add([of | {"what": strategy} | row])
+            spent[strategy] = row.get("cpu_seconds")
         for policy, choose in POLICIES.items():
             if policy in missing:
                 rows.add([of | {"what": policy} | choose(posed, advice, cap)])
@@ -183,5 +172,5 @@ def ask(
         "added": missing,
         "cpu_seconds": round(time.process_time() - began, 1),
         "wall_seconds": round(time.perf_counter() - wall, 1),
-        "fit_seconds": {r["what"]: r.get("cpu_seconds") for r in new},
+        "fit_seconds": spent,
     }

@@ -31,8 +31,8 @@ from fusewise.fusion.boosting import BoostedTreesClassifier
 
 CAP = 60.0
 SHARES = (1.0, 0.5, 0.25)
-# Of the cap, what the epochs of a network may be planned to take, and what a forecast may say.
-_PLANNED, _TOLERATED = 0.9, 1.1
+# Of the cap, what the epochs of a network are planned to take.
+_PLANNED = 0.9
 # Epochs before the first forecast, and the fewest that a network is worth being trained for.
 _LISTENED, _FEWEST = 3, 5
 LEARNED = ("intermediate", "attention")
@@ -89,29 +89,33 @@ class Pace:
     def __init__(self, cap: float, n_members: int, least: int) -> None:
         self.cap, self.n_members, self.least = cap, n_members, least
         self.began = time.process_time()
+        self.prepared = 0.0
         self.epochs = 0
         self.first: tuple[Any, Any] | None = None
 
     @property
     def epoch_seconds(self) -> float:
-        """Processor seconds of an epoch so far, the preparation shared out over them."""
-        return (time.process_time() - self.began) / max(1, self.epochs)
+        """Mean processor seconds of an epoch; the first one, which is slower, counts where alone."""
+        spent = time.process_time() - self.began
+        return (spent - self.prepared) / (self.epochs - 1) if self.epochs > 1 else spent
 
     def __call__(self, record: dict[str, Any]) -> None:
         """Take note of an epoch, and hold what is still to come against the cap."""
         network = (record["joining"], record["member"])
-        self.first = self.first or network
-        if network != self.first and self.epochs:
-            # The first network is done: the others take as long.
-            self._check(self.epoch_seconds * self.epochs * self.n_members)
+        if self.first is None:
             self.first = network
+            # With its first epoch, which other networks do not pay for again.
+            self.prepared = time.process_time() - self.began
+        if network != self.first and self.n_members:
+            # The first network is done: the others take as long.
+            self._check(self.epochs * self.n_members)
             self.n_members = 0
         self.epochs += 1
         if self.epochs == _LISTENED:
-            self._check(self.epoch_seconds * self.least * self.n_members)
+            self._check(self.least * self.n_members)
 
-    def _check(self, planned: float) -> None:
-        if planned > self.cap * _TOLERATED:
+    def _check(self, epochs: int) -> None:
+        if self.prepared + epochs * self.epoch_seconds > self.cap:
             raise PastCapError
 
 

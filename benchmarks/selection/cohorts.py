@@ -16,6 +16,8 @@ N_FRESH = 50_000
 # Numbers held at a time: wide cells come in small parts.
 _AT_ONCE = 5_000_000
 _LARGEST = 25_000
+# Test samples up to so many numbers are kept for the next strategy, more are drawn again.
+_KEPT = 30_000_000
 # Seed of the log of requests; those of the parts of the test are their numbers, from 0.
 _LOG = 1_000_000
 
@@ -79,11 +81,20 @@ def pose(cell: dict[str, Any], seed: int, n_fresh: int = N_FRESH) -> Posed:
     width = sum(cell["cohort"]["modalities"].values())
     size = int(np.clip(_AT_ONCE // width, 1_000, min(_LARGEST, n_fresh)))
 
-    def parts() -> Iterator[Part]:
+    kept: list[Part] = []
+
+    def drawn() -> Iterator[Part]:
         for number, start in enumerate(range(0, n_fresh, size)):
             data = cohort.draw(min(size, n_fresh - start), random_state=number)
             bayes = cohort.bayes_proba(data, given_presence="deployment")
             yield Part(data, np.arange(len(data)) % 2 == 1, bayes, cohort.bayes_proba)
+
+    def parts() -> Iterator[Part]:
+        if width * n_fresh > _KEPT:
+            return drawn()
+        if not kept:
+            kept.extend(drawn())
+        return iter(kept)
 
     return Posed(
         name=cell["name"],

@@ -61,7 +61,9 @@ def best_of(scores: Array, eligible: BoolArray) -> int:
     return int(np.where(eligible, scores.mean(axis=(0, 1)), -np.inf).argmax())
 
 
-def interval(values: npt.ArrayLike, clusters: Sequence[str], seed: int = 0) -> dict[str, float]:
+def interval(
+    values: npt.ArrayLike, clusters: Sequence[str], seed: int = 0, n_boot: int = N_BOOT
+) -> dict[str, float]:
     """Return mean and 95 % interval of values, whole clusters resampled.
 
     Each value counts the same; a cluster that is drawn brings all of its values. The upper limit
@@ -74,7 +76,7 @@ def interval(values: npt.ArrayLike, clusters: Sequence[str], seed: int = 0) -> d
     found = {"mean": float(array.mean()), "low": np.nan, "high": np.nan}
     if len(sums) > 1:
         rng = np.random.default_rng(np.random.SeedSequence([seed, len(sums)]))
-        drawn = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=N_BOOT)
+        drawn = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=n_boot)
         low, high = np.quantile((drawn @ sums) / (drawn @ sizes), [0.025, 0.975])
         found |= {"low": float(low), "high": float(high)}
     return found
