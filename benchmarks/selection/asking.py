@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from paired import score
 from selection.cap import CAP, fit_within
+from selection.looks import state
 from selection.posed import Posed
 from selection.rows import DeploymentRows, Row
 from selection.scoring import codes, predicted, score_all
@@ -152,7 +153,7 @@ def ask(
             "half": posed.half,
             "seed": seed,
             "facts": posed.facts,
-            "version": fw.__version__,
+            "state": state(),
         }
         there = [r for r in rows.read() if (r["what"], r["seed"]) == ("profile", seed)]
         advice, profile = ask_profile(posed, there[0] if there else None)

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from selection.asking import POLICIES, STRATEGIES
+from selection.looks import MATRIX
 from selection.rows import Row
 
 import fusewise as fw
 
-MATRIX = "matrix"
 FIXED = {f"always {strategy}": strategy for strategy in STRATEGIES}
 # A policy that computes something is named by the row that it leaves.
 NAMES = {"cv": "cross-validation, complete cases", "pilot": "matrix with its pilot"}

@@ -24,7 +24,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from joblib import Parallel, delayed
-from results_table import keep
+from results_table import RESULTS, keep
 from selection import cohorts, grid, real_sets
 from selection.asking import POLICIES, STRATEGIES, ask
 from selection.cap import CAP
@@ -36,7 +36,9 @@ from selection.tables import AIM, CLOSE, LIMIT, all_tables
 from threadpoolctl import threadpool_limits
 
 ALL = ("calibration", "heldout", "real")
-N_QUICK, QUICK_CAP, QUICK_FRESH = 6, 20.0, 50_000
+# Of no half: other cap, one seed.
+QUICK_FOLDER = RESULTS.parent / "cache" / "selection_quick"
+N_QUICK, QUICK_CAP = 6, 20.0
 
 
 def quick_cells() -> list[str]:
@@ -152,7 +154,7 @@ def main() -> None:
     folder = FOLDER
     posed = deployments(given.half)
     if given.quick:
-        folder, given.seeds = FOLDER / "quick", [1]
+        folder, given.seeds = QUICK_FOLDER, [1]
         posed = {name: posed[name] for name in quick_cells()}
     if given.cells:
         unknown = sorted(set(given.cells) - set(posed))

@@ -156,6 +156,7 @@ def all_tables(judged: list[Judged], wanted: list[str]) -> dict[str, pd.DataFram
     """Return all tables; the last one says which deployments are still missing."""
     held = {one.name for one in judged}
     missing = [name for name in wanted if name not in held]
+    states = sorted({str(fit.get("state")) for one in judged for fit in one.fits})
     return {
         "Mean cross-fitted regret": mean_regrets(judged),
         "Paired differences of the regret (below 0: the policy is better)": paired(judged),
@@ -169,6 +170,7 @@ def all_tables(judged: list[Judged], wanted: list[str]) -> dict[str, pd.DataFram
                     "deployments": len(held),
                     "of": len(wanted),
                     "missing": " ".join(missing) if missing else "none",
+                    "states of the code": " ".join(states),
                 }
             ]
         ),
