@@ -25,6 +25,10 @@ class Judged:
     none_meets : bool
     chosen : dict of str to list of int
         By policy, the place of its choice under each seed; -1 where it was not asked.
+    rules : list of int
+        Which rule of the matrix decided under each seed; ``why`` is its first reason, first seed.
+    stale : int
+        Fits that are masked in another way than the recommendation now would mask them.
     """
 
     name: str
@@ -38,6 +42,7 @@ class Judged:
     none_meets: bool
     chosen: dict[str, list[int]]
     rules: list[int]
+    why: str
     stale: int
     fits: list[Row]
 
@@ -101,7 +106,7 @@ def judge(rows: list[Row], thresholds: Mapping[str, float] | None = None) -> Jud
         none_meets=not meeting.any(),
         chosen=chosen,
         rules=[a.rule for a in advice],
-        # Fits that are masked in another way than the recommendation now would mask them.
+        why=advice[0].reasons[0].statement,
         stale=sum(
             by[s, k]["masking"] != a.maskings[k]
             for s, a in zip(seeds, advice, strict=True)

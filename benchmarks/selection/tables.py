@@ -107,7 +107,9 @@ def by_rule(judged: list[Judged]) -> pd.DataFrame:
 def worst(judged: list[Judged]) -> pd.DataFrame:
     """Return the deployments with the largest regret of the matrix, with their facts."""
     order = sorted(judged, key=lambda j: -j.regret(MATRIX))[:WORST]
-    return pd.DataFrame([_shown(one) | {"facts": json.dumps(one.facts)} for one in order])
+    return pd.DataFrame(
+        [_shown(one) | {"why": one.why, "facts": json.dumps(one.facts)} for one in order]
+    )
 
 
 def every(judged: list[Judged]) -> pd.DataFrame:

@@ -9,10 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from selection import grid
+from selection.asking import STRATEGIES
 from selection.cap import Pace, PastCapError, fit_within, stopped_after
+from selection.judged import judge
 from selection.looks import log_look
 from selection.regret import cross_fitted, interval, meets
 from selection.rows import DeploymentRows
+from selection.tables import all_tables
+
+import fusewise as fw
+from fusewise.profile import declared_profile
 
 EVERY = np.ones(4, dtype=bool)
 
@@ -111,7 +117,9 @@ class TestInterval:
         rng = np.random.default_rng(1)
         hit = 0
         for trial in range(100):
-            found = interval(rng.normal(size=40), [str(i) for i in range(40)], seed=trial, n_boot=500)
+            found = interval(
+                rng.normal(size=40), [str(i) for i in range(40)], seed=trial, n_boot=500
+            )
             hit += found["low"] <= 0 <= found["high"]
         assert 88 <= hit <= 99
 
@@ -215,3 +223,89 @@ def test_a_look_leaves_a_line(tmp_path):
 
 def test_cells_are_plain_values():
     assert json.loads(grid.PATH.read_text(encoding="utf-8"))["seed"] == grid.SEED
+
+
+def rows_of(name, half, scores, *, rate=0.5, requirement=None, seeds=(1, 2, 3), excluded=()):
+    """Rows as a run would keep them, with the same scores under every seed."""
+    profile = declared_profile({"a": 1.0, "b": 1.0}, {"b": rate})
+    of = {"deployment": name, "cluster": name.partition(":")[0], "half": half, "facts": {}}
+    maskings = fw.recommend(profile, n_boot=1).maskings
+    found = []
+    for seed in seeds:
+        found.append(
+            of
+            | {"seed": seed, "what": "profile", "profile": profile.to_dict(), "chosen": "late"}
+            | {"excluded": list(excluded)}
+        )
+        for strategy, score in zip(STRATEGIES, scores, strict=True):
+            row = {"seed": seed, "what": strategy, "masking": maskings[strategy], "step": 0}
+            row |= {"score": dict.fromkeys(("first", "second", "all"), score), "bayes": None}
+            row |= {"cpu_seconds": 1.0, "requirements": []}
+            if requirement:
+                limit = {"bayes": 0.8, "below_bayes": 0.05, "score": requirement[strategy]}
+                row["requirements"] = [limit]
+            found.append(of | row)
+    return found
+
+
+class TestJudged:
+    def test_the_matrix_decides_from_the_kept_profile_and_other_thresholds_move_it(self):
+        # In the order early, late, intermediate, attention.
+        rows = rows_of("c01", "calibration", (0.8, 0.7, 0.75, 0.6), rate=0.85)
+        assert judge(rows).regret("matrix") == pytest.approx(0.1)
+        assert judge(rows).rules == [3, 3, 3]
+        assert judge(rows, {"availability": 0.8}).rules == [8, 8, 8]
+
+    def test_fixed_policies_stand_beside_it(self):
+        one = judge(rows_of("c01", "calibration", (0.8, 0.7, 0.75, 0.6)))
+        assert one.regret("always early") == 0
+        assert one.regret("always attention") == pytest.approx(0.2)
+
+    def test_a_strategy_that_breaks_a_requirement_is_not_the_best(self):
+        meets_it = {"early": 0.7, "late": 0.76, "intermediate": 0.74, "attention": 0.79}
+        one = judge(rows_of("c01", "calibration", (0.8, 0.7, 0.75, 0.6), requirement=meets_it))
+        assert one.eligible.tolist() == [False, True, False, True]
+        assert one.regret("matrix") == 0
+        assert one.breaches("always early") == 1
+
+    def test_where_none_meets_it_all_count_but_what_is_ruled_out(self):
+        nobody = dict.fromkeys(STRATEGIES, 0.5)
+        one = judge(
+            rows_of(
+                "c01",
+                "calibration",
+                (0.6, 0.7, 0.75, 0.8),
+                requirement=nobody,
+                excluded=["attention"],
+            )
+        )
+        assert one.none_meets
+        assert one.regret("always intermediate") == 0
+
+    def test_a_seed_that_lacks_a_fit_is_left_out(self):
+        rows = rows_of("c01", "calibration", (0.8, 0.7, 0.75, 0.6))
+        some = [r for r in rows if (r["seed"], r["what"]) != (2, "late")]
+        assert judge(some).seeds == [1, 3]
+        assert judge([r for r in rows if r["what"] != "late"]) is None
+
+    def test_a_failed_fit_scores_as_chance(self):
+        rows = rows_of("c01", "calibration", (0.8, 0.7, 0.75, 0.6))
+        for row in rows:
+            if row["what"] == "late":
+                row.update(error="DatasetError: too few", chance=0.5)
+        assert judge(rows).regret("matrix") == pytest.approx(0.3)
+
+    def test_tables_say_what_they_hold_and_what_is_missing(self):
+        judged = [
+            judge(rows_of("c01", "heldout", (0.8, 0.7, 0.75, 0.6))),
+            judge(rows_of("p12: as it is", "real", (0.7, 0.7, 0.7, 0.7))),
+        ]
+        tables = all_tables(judged, ["c01", "p12: as it is", "c02"])
+        holds = tables["What these tables hold"].iloc[0]
+        assert (holds["deployments"], holds["of"], holds["missing"]) == (2, 3, "c02")
+        regrets = tables["Mean cross-fitted regret"].set_index(["scope", "policy"])
+        assert regrets.loc[("heldout and real", "matrix"), "mean_regret"] == pytest.approx(0.05)
+        assert regrets.loc[("heldout and real", "matrix"), "within_.01"] == 0.5
+        differences = tables["Paired differences of the regret (below 0: the policy is better)"]
+        early = differences.set_index(["scope", "minus"]).loc[("heldout", "always early")]
+        assert early["difference"] == pytest.approx(0.1)
