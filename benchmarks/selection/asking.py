@@ -7,6 +7,7 @@ user declares.
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
 import warnings
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from selection.cap import CAP, fit_within
 from selection.looks import state
 from selection.posed import Posed
 from selection.rows import DeploymentRows, Row
-from selection.scoring import codes, predicted, score_all
+from selection.scoring import codes, declared_requirements, predicted, score_all
 from sklearn.model_selection import StratifiedKFold
 
 import fusewise as fw
@@ -36,28 +37,70 @@ def make(advice: Recommendation, strategy: str, seed: int, **params: Any) -> Any
     return dataclasses.replace(advice, trainable=strategy).estimator(random_state=seed, **params)
 
 
-def ask_profile(posed: Posed, kept: Row | None) -> tuple[Recommendation, Row]:
-    """Return the recommendation at its defaults, and a row with the whole profile.
+def ask_profile(posed: Posed, kept: Row | None) -> tuple[fw.DeploymentProfile, Recommendation, Row]:
+    """Return the profile, the recommendation at its defaults, and a row with the whole profile.
 
     The row lets any other thresholds decide anew without another fit. A row that is there is
     taken as it is.
     """
     if kept is not None:
-        return fw.recommend(fw.DeploymentProfile.from_dict(kept["profile"])), kept
+        found = fw.DeploymentProfile.from_dict(kept["profile"])
+        return found, fw.recommend(found), kept
     began = time.process_time()
     found = fw.profile(posed.train, posed.deployment, probes=True, random_state=posed.seed)
     advice = fw.recommend(found)
-    return advice, {
-        "profile": found.to_dict(),
-        "chosen": advice.strategy,
-        "rule": advice.rule,
-        "maskings": advice.maskings,
-        "excluded": sorted(advice.excluded),
-        "cpu_seconds": round(time.process_time() - began, 2),
-    }
+    return (
+        found,
+        advice,
+        {
+            "profile": found.to_dict(),
+            "chosen": advice.strategy,
+            "rule": advice.rule,
+            "maskings": advice.maskings,
+            "excluded": sorted(advice.excluded),
+            "cpu_seconds": round(time.process_time() - began, 2),
+        },
+    )
 
 
-def ask_cv(posed: Posed, advice: Recommendation, cap: float) -> Row:
+def ask_pilot(
+    posed: Posed,
+    found: fw.DeploymentProfile,
+    advice: Recommendation,
+    cap: float,  # noqa: ARG001 - its candidates are cheap by themselves
+) -> Row:
+    """Let a pilot confirm or overrule the matrix.
+
+    At its defaults, but for what decides nothing: the smaller sizes and the crossover. The levels
+    that a user requires are numbers; here they are made of the Bayes posterior.
+    """
+    began = time.process_time()
+    row: Row = {"reference": advice.strategy, "chosen": advice.strategy}
+    try:
+        tried = fw.pilot(
+            posed.train,
+            found,
+            requirements=declared_requirements(posed),
+            sizes=[1],
+            absent=[],
+            random_state=posed.seed,
+        )
+    except FusewiseError as error:
+        # No pilot can be made of so little: the matrix stands.
+        row["error"] = f"{type(error).__name__}: {error}"
+    else:
+        row["chosen"] = fw.recommend(found, pilot=tried, n_boot=1).strategy
+        row |= {"choice": tried.choice, "overrules": tried.overrules, "reason": tried.reason}
+        row["comparison"] = json.loads(tried.comparison.to_json(orient="records"))
+    return row | {"cpu_seconds": round(time.process_time() - began, 2)}
+
+
+def ask_cv(
+    posed: Posed,
+    found: fw.DeploymentProfile,  # noqa: ARG001 - it looks at no profile
+    advice: Recommendation,
+    cap: float,
+) -> Row:
     """Choose by cross-validation on the complete cases of the training rows.
 
     Each fit has the cap of a fit by the number of folds. Where a class has too few complete cases,
@@ -98,9 +141,9 @@ def ask_cv(posed: Posed, advice: Recommendation, cap: float) -> Row:
     }
 
 
-# Policies that compute something of their own. A pilot comes here: a function of the deployment,
-# the recommendation and the cap, whose row names what is `chosen`; the tables read any such row.
-POLICIES: dict[str, Callable[[Posed, Recommendation, float], Row]] = {"cv": ask_cv}
+# Policies that compute something of their own. Their rows name what is `chosen`.
+Ask = Callable[[Posed, fw.DeploymentProfile, Recommendation, float], Row]
+POLICIES: dict[str, Ask] = {"pilot": ask_pilot, "cv": ask_cv}
 
 
 def ask_fit(
@@ -156,7 +199,7 @@ def ask(
             "state": state(),
         }
         there = [r for r in rows.read() if (r["what"], r["seed"]) == ("profile", seed)]
-        advice, profile = ask_profile(posed, there[0] if there else None)
+        found, advice, profile = ask_profile(posed, there[0] if there else None)
         if not there:
             rows.add([of | {"what": "profile"} | profile])
         spent = {}
@@ -166,7 +209,7 @@ def ask(
             spent[strategy] = row.get("cpu_seconds")
         for policy, choose in POLICIES.items():
             if policy in missing:
-                rows.add([of | {"what": policy} | choose(posed, advice, cap)])
+                rows.add([of | {"what": policy} | choose(posed, found, advice, cap)])
     return {
         "deployment": name,
         "seed": seed,

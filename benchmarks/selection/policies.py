@@ -27,6 +27,7 @@ def choices(rows: list[Row], thresholds: Mapping[str, float] | None) -> dict[str
     The matrix decides anew from the profile that was kept, so that other thresholds cost nothing.
     """
     found: dict[str, dict[int, Any]] = {name: {} for name in (MATRIX, *FIXED)}
+    references: dict[int, str] = {}
     for row in rows:
         seed = row["seed"]
         if row["what"] == "profile":
@@ -35,8 +36,14 @@ def choices(rows: list[Row], thresholds: Mapping[str, float] | None) -> dict[str
         elif row["what"] in STRATEGIES:
             for name, strategy in FIXED.items():
                 found[name][seed] = strategy
-        elif row["what"] in POLICIES or "chosen" in row:
+        elif row["what"] in POLICIES:
             found.setdefault(name_of(row["what"]), {})[seed] = row["chosen"]
+            if "reference" in row:
+                references[seed] = row["reference"]
+    # A pilot that was held against another answer than the matrix now gives says nothing.
+    pilot = found.get(NAMES["pilot"], {})
+    for seed in [s for s in pilot if references[s] != found[MATRIX].get(s)]:
+        del pilot[seed]
     return found
 
 

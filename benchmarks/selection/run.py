@@ -1,6 +1,6 @@
 """Does the recommendation choose the right strategy before training? Regret over many deployments.
 
-    python benchmarks/selection/run.py --half calibration [--seeds 1 2 3] [--cells c01 c02] [--cv]
+    python benchmarks/selection/run.py --half calibration [--seeds 1 2 3] [--cells c01 c02] [--pilot] [--cv]
     python benchmarks/selection/run.py --half calibration --table [--thresholds availability=0.95]
     python benchmarks/selection/run.py --half heldout            # fits alone; shows no score
     python benchmarks/selection/run.py --half heldout real --table --look "why"
@@ -84,6 +84,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--cells", nargs="+", help="deployments by name; default: all of the half")
     parser.add_argument("--quick", action="store_true", help="small cells, in minutes")
     parser.add_argument("--cv", action="store_true", help="cross-validation on complete cases too")
+    parser.add_argument("--pilot", action="store_true", help="the matrix with its pilot too")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--table", action="store_true", help="make tables of what is there")
     parser.add_argument("--thresholds", nargs="+", default=[], help="name=value, for the tables")

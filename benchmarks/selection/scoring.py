@@ -95,3 +95,26 @@ def _answer(
         "score": score(target, np.concatenate(found[name])),
         "bayes": score(target, np.concatenate(found[""])),
     }
+
+
+def declared_requirements(posed: Posed) -> list[dict[str, Any]]:
+    """Return the requirements as a user declares them: a level of AUROC or accuracy.
+
+    The level is the Bayes posterior's score on test samples, less what the cell allows; nothing of
+    any model is in it.
+    """
+    metric = "roc_auc" if posed.train.task == "binary" else "accuracy"
+    found = []
+    for requirement in posed.requirements:
+        y, proba = [], []
+        for part in posed.parts():
+            without = withheld(part.data, requirement["absent"])
+            if part.bayes_of is None or len(without) == 0:
+                continue
+            y.append(codes(without))
+            proba.append(part.bayes_of(without))
+            if sum(map(len, y)) >= N_REQUIREMENT:
+                break
+        level = score(np.concatenate(y), np.concatenate(proba)) - requirement["below_bayes"]
+        found.append({"absent": requirement["absent"], "metric": metric, "at_least": level})
+    return found

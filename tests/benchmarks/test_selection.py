@@ -295,6 +295,17 @@ class TestJudged:
                 row.update(error="DatasetError: too few", chance=0.5)
         assert judge(rows).regret("matrix") == pytest.approx(0.3)
 
+    def test_a_pilot_stands_only_beside_the_answer_that_it_was_held_against(self):
+        rows = rows_of("c01", "calibration", (0.8, 0.7, 0.75, 0.6), rate=0.85)
+        of = {k: rows[0][k] for k in ("deployment", "cluster", "half", "facts")}
+        told = {"what": "pilot", "reference": "late", "chosen": "early"}
+        rows += [of | told | {"seed": seed} for seed in (1, 2, 3)]
+        assert judge(rows).regret("matrix with its pilot") == 0
+        for row in rows:
+            if row.get("seed") != 1 and row["what"] == "pilot":
+                row["reference"] = "attention"
+        assert judge(rows).chosen["matrix with its pilot"] == [0, -1, -1]
+
     def test_tables_say_what_they_hold_and_what_is_missing(self):
         judged = [
             judge(rows_of("c01", "heldout", (0.8, 0.7, 0.75, 0.6))),
