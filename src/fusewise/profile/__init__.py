@@ -10,7 +10,7 @@ from fusewise.profile.mechanism import mechanism_table
 from fusewise.profile.on_tables import profile_tables
 from fusewise.profile.probes import QUESTIONS, probe_table
 from fusewise.profile.product_limit import MARKS
-from fusewise.profile.result import DeploymentProfile
+from fusewise.profile.result import SOURCE_WORDS, DeploymentProfile
 from fusewise.profile.shift import time_windows
 from fusewise.profile.text import effect_text, fall_text, number, share
 from fusewise.profile.wilson import wilson
@@ -18,6 +18,7 @@ from fusewise.profile.wilson import wilson
 __all__ = [
     "MARKS",
     "QUESTIONS",
+    "SOURCE_WORDS",
     "Availability",
     "DeploymentProfile",
     "arrival_notes",

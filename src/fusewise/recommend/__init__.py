@@ -5,7 +5,7 @@ from fusewise.recommend.masking import SCHEDULE_WORDS
 from fusewise.recommend.matrix import MATRIX, PRECEDENCE
 from fusewise.recommend.pilot_result import LOSS_WORDS, Pilot
 from fusewise.recommend.pilot_run import pilot
-from fusewise.recommend.result import Reason, Recommendation
+from fusewise.recommend.result import Need, Reason, Recommendation
 from fusewise.recommend.thresholds import Thresholds
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "MATRIX",
     "PRECEDENCE",
     "SCHEDULE_WORDS",
+    "Need",
     "Pilot",
     "Reason",
     "Recommendation",

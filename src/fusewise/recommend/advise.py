@@ -14,6 +14,7 @@ from fusewise.recommend.exclusions import check_costs, excluded_strategies, limi
 from fusewise.recommend.facts import Facts, deployment_patterns
 from fusewise.recommend.masking import masking_rates, masking_warnings, maskings
 from fusewise.recommend.matrix import alternatives, decide
+from fusewise.recommend.needs import needs_of
 from fusewise.recommend.pilot_result import Pilot
 from fusewise.recommend.reasons import reasons_for
 from fusewise.recommend.result import Recommendation
@@ -117,6 +118,7 @@ def recommend(
         deployment=deployment,
         masking_rates=masking_rates(profile, masks),
         masking_warnings=masking_warnings(profile),
+        needs=needs_of(facts, limits, excluded),
         pilot=pilot,
     )
 

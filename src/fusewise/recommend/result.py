@@ -43,6 +43,26 @@ class Reason(Result):
     met: bool
 
 
+@dataclass(frozen=True)
+class Need(Result):
+    """One condition of a strategy.
+
+    Attributes
+    ----------
+    strategy : {"early", "intermediate", "late", "attention"}
+    needed : str
+        The condition in words, with its threshold.
+    now : str
+        The fact that it is held against, in words.
+    holds : bool
+    """
+
+    strategy: str
+    needed: str
+    now: str
+    holds: bool
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Recommendation(Result):
     """Which fusion strategy fits the deployment, and why.
@@ -88,6 +108,9 @@ class Recommendation(Result):
         schedule in `maskings` removes each modality, and the rate that training then shows.
     masking_warnings : tuple of str
         Where training is sparser than the deployment, which no masking can simulate.
+    needs : tuple of Need
+        What each strategy would need to be the matrix's answer, and how things are. All needs of
+        the answer hold, and some need of every other strategy does not.
     pilot : Pilot or None
         What was tried on training rows; None where it was not.
     """
@@ -110,6 +133,7 @@ class Recommendation(Result):
     deployment: dict[str, Any] | None = None
     masking_rates: pd.DataFrame = field(default_factory=pd.DataFrame)
     masking_warnings: tuple[str, ...] = ()
+    needs: tuple[Need, ...] = ()
     pilot: Pilot | None = None
 
     @property

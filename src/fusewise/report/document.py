@@ -29,6 +29,7 @@ from fusewise.report.sections.findings import findings_section
 from fusewise.report.sections.headline import headline_section
 from fusewise.report.sections.making import making_section
 from fusewise.report.sections.patterns import patterns_section
+from fusewise.report.sections.plain import plain_section
 from fusewise.report.sections.recommendation import recommendation_section
 from fusewise.report.sections.requirements import requirements_section
 from fusewise.report.sections.training import training_section
@@ -72,6 +73,7 @@ class Report:
         given = self.provenance or {}
         made = (
             recommendation_section(self.recommendation, self.evaluation),
+            plain_section(self.profile, self.recommendation),
             requirements_section(self.evaluation, names, given.get("next step")),
             headline_section(self.evaluation, names),
             availability_section(self.profile, self.recommendation, names),
