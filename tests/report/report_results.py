@@ -168,7 +168,13 @@ def make_evidence(names, *, declared=True):
          "score_with": 0.851, "effect": 0.002, "low": -0.0015, "high": 0.0055, "shown": False,
          "note": ""},
     ]  # fmt: skip
+    redundancy = [
+        {"modality": a, "other": b, "n_both": 5000, "n": 2000, "cka": 0.72 - 0.02 * (i + 3 * j),
+         "low": 0.69 - 0.02 * (i + 3 * j), "high": 0.75 - 0.02 * (i + 3 * j), "note": ""}
+        for i, a in enumerate(names) for j, b in enumerate(names[i + 1 :]) if i + j < 22
+    ]  # fmt: skip
     return {
+        "redundancy": pd.DataFrame(redundancy),
         "shift": pd.DataFrame([pattern | deployment] if declared else []),
         "group_shift": pd.DataFrame([pattern | level for level in levels]),
         "arrival": pd.DataFrame(arrival),

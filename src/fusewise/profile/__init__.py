@@ -1,5 +1,6 @@
 """Facts about the deployment: availability, arrival, dimensions, cadence, signal, and declared ones."""
 
+from fusewise.profile.alignment import Alignment, debiased_cka
 from fusewise.profile.arrival import arrival_notes, arrival_table, time_to_share
 from fusewise.profile.arrival_log import arrival_of_log
 from fusewise.profile.availability import Availability, availability
@@ -10,6 +11,7 @@ from fusewise.profile.mechanism import mechanism_table
 from fusewise.profile.on_tables import profile_tables
 from fusewise.profile.probes import QUESTIONS, probe_table
 from fusewise.profile.product_limit import MARKS
+from fusewise.profile.redundancy import most_alike, redundancy_table
 from fusewise.profile.result import DeploymentProfile
 from fusewise.profile.shift import time_windows
 from fusewise.profile.text import effect_text, fall_text, number, share
@@ -18,21 +20,25 @@ from fusewise.profile.wilson import wilson
 __all__ = [
     "MARKS",
     "QUESTIONS",
+    "Alignment",
     "Availability",
     "DeploymentProfile",
     "arrival_notes",
     "arrival_of_log",
     "arrival_table",
     "availability",
+    "debiased_cka",
     "declared_profile",
     "effect_text",
     "effective_dimension",
     "fall_text",
     "mechanism_table",
+    "most_alike",
     "number",
     "probe_table",
     "profile",
     "profile_tables",
+    "redundancy_table",
     "share",
     "time_to_share",
     "time_windows",

@@ -25,6 +25,7 @@ from fusewise.profile.deployment import Use, availability_in_use, facts_of, patt
 from fusewise.profile.dimensions import dimension_ratio, dimension_table
 from fusewise.profile.mechanism import mechanism_table
 from fusewise.profile.probes import probe_table
+from fusewise.profile.redundancy import redundancy_table
 from fusewise.profile.result import DeploymentProfile
 from fusewise.profile.shift import group_shift_table, shift_table
 from fusewise.profile.text import share
@@ -90,11 +91,14 @@ def profile(
     train = PatternCounts.of(ds.modalities, ds.presence, levels=ds.groups)
     # A malformed deployment is refused before anything is measured.
     use = availability_in_use(declared, train)
-    seeds = np.random.SeedSequence(random_state).spawn(6)
+    seeds = np.random.SeedSequence(random_state).spawn(7)
     for_dimensions, for_cadence, for_arrival, for_shift, for_mechanism = (
         np.random.default_rng(s) for s in seeds[:5]
     )
-    asked = {"arrival": arrival_table(ds, for_arrival)}
+    asked = {
+        "arrival": arrival_table(ds, for_arrival),
+        "redundancy": redundancy_table(ds, np.random.default_rng(seeds[6])),
+    }
     if probes:
         asked["probes"] = probe_table(ds, seeds[5])
         asked["mechanism"] = mechanism_table(ds, for_mechanism)

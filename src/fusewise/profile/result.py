@@ -80,6 +80,9 @@ class DeploymentProfile(Result):
         unknown_ids, after_prediction_time, without_time, declared_absent``: what was left out of
         each table, and why. ``modality, column, n, missing_share, infinite, mean, sd, distinct``:
         columns of tables and variables of events.
+    redundancy : DataFrame
+        ``modality, other, n_both, n, cka, low, high, note``: how alike each pair of modalities is,
+        by debiased linear CKA on `n` of the training samples that have both.
     """
 
     n_samples: int
@@ -105,6 +108,7 @@ class DeploymentProfile(Result):
     probes: pd.DataFrame = field(default_factory=pd.DataFrame)
     read: pd.DataFrame = field(default_factory=pd.DataFrame)
     columns: pd.DataFrame = field(default_factory=pd.DataFrame)
+    redundancy: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def probe(self, axis: str) -> dict[str, Any] | None:
         """Return what the probe of ``timing`` or ``interaction`` measured; None where it did not."""
@@ -167,6 +171,10 @@ class DeploymentProfile(Result):
             f"Dimensions (widths {number(self.dimension_ratio)} : 1)",
             table_text(self.dimensions),
         ]
+        alike = self.redundancy.dropna(subset="cka") if len(self.redundancy) else self.redundancy
+        if len(alike):
+            alike = alike.sort_values("cka", ascending=False, kind="stable").head(8)
+            lines += ["", "Most alike (debiased CKA)", table_text(alike.drop(columns="note"))]
         if len(self.cadence):
             lines += [
                 "",

@@ -9,6 +9,7 @@ from typing import Any
 
 from fusewise.data import EMPTY_PATTERN
 from fusewise.profile import QUESTIONS, DeploymentProfile
+from fusewise.recommend.redundancy import Alike
 
 SIGNALS = tuple(QUESTIONS)
 
@@ -61,6 +62,8 @@ class Facts:
         What the probes found, by axis; also of an axis that was declared.
     declared : frozenset of str
         Those of the two that were declared.
+    alike : Alike or None
+        The pair of modalities that says the most of the same; to be shown only.
     synchronised : bool
     validation : tuple of str
     latency_ms, memory_mb : float or None
@@ -84,6 +87,7 @@ class Facts:
     memory_mb: float | None
     measured: Mapping[str, Signal] = field(default_factory=dict)
     declared: frozenset[str] = frozenset()
+    alike: Alike | None = None
 
     @classmethod
     def of(cls, profile: DeploymentProfile) -> Facts:
@@ -121,6 +125,7 @@ class Facts:
                 for axis, p in probes.items()
             },
             declared=told,
+            alike=Alike.of(profile),
             **declared,
         )
 

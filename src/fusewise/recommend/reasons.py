@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from fusewise.profile import fall_text, number, share
 from fusewise.recommend.facts import Facts, Rate
 from fusewise.recommend.matrix import Rule, fires
+from fusewise.recommend.redundancy import redundancy_reason
 from fusewise.recommend.result import Reason
 from fusewise.recommend.thresholds import Thresholds
 
@@ -163,5 +164,6 @@ _AXES: Mapping[str, Callable[[Facts, Thresholds], Reason | None]] = {
     "cohort": _cohort,
     "samples": _samples,
     "arrival": _arrival,
+    "redundancy": lambda facts, _: redundancy_reason(facts.alike),
     "interpretability": _interpretability,
 }

@@ -9,6 +9,7 @@ from fusewise.report.blocks import Figure, Heading, Prose, Section, Table
 from fusewise.report.frames import Record, cells, columns, records, zero
 from fusewise.report.numbers import count, known, number, percent
 from fusewise.report.plots.widths import draw_widths
+from fusewise.report.sections.redundancy import redundancy_blocks
 from fusewise.report.sections.sizes import NARROW, WIDE
 from fusewise.report.text import say
 
@@ -23,6 +24,7 @@ def dimensions_section(profile: Any) -> Section | None:
     blocks: list[Any] = []
     if widths:
         blocks.extend(_widths(profile, widths))
+        blocks.extend(redundancy_blocks(profile))
     if cadence:
         blocks.extend(_cadence(profile, cadence))
     lead = say(

@@ -1,0 +1,55 @@
+"""Redundancy as a reason: which modality can stand in for which. No rule reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from fusewise.profile import DeploymentProfile, most_alike
+from fusewise.recommend.result import Reason
+
+# By convention, as for a correlation: half of what the two span is common to both.
+REDUNDANT = 0.5
+
+
+@dataclass(frozen=True)
+class Alike:
+    """The pair that is alike with the most certainty; `rare` is less often available."""
+
+    rare: str
+    common: str
+    value: float
+    low: float
+    high: float
+    n: int
+
+    @classmethod
+    def of(cls, profile: DeploymentProfile) -> Self | None:
+        """Return the pair of a profile, or None where no pair was measured."""
+        found = most_alike(profile.redundancy)
+        if found is None:
+            return None
+        column = "rate" if profile.source != "none" else "rate_train"
+        rates = profile.availability.set_index("modality")[column]
+        rare, common = sorted((found["modality"], found["other"]), key=lambda m: (rates[m], m))
+        value, low, high = (float(found[name]) for name in ("cka", "low", "high"))
+        return cls(rare, common, value, low, high, int(found["n"]))
+
+
+def redundancy_reason(alike: Alike | None) -> Reason | None:
+    """Say what is alike; None where there is nothing to compare."""
+    if alike is None:
+        return None
+    measured = f"debiased CKA {alike.value:.2f} [{alike.low:.2f}, {alike.high:.2f}], n {alike.n:,}"
+    met = alike.low >= REDUNDANT
+    if met:
+        statement = (
+            f"{alike.rare} and {alike.common} say much of the same ({measured}): where "
+            f"{alike.rare} is absent, {alike.common} can stand in for much of it."
+        )
+    else:
+        statement = (
+            "No two modalities are shown to say much of the same; the most alike are "
+            f"{alike.rare} and {alike.common} ({measured})."
+        )
+    return Reason("redundancy", statement, alike.value, alike.low, alike.high, REDUNDANT, met)
