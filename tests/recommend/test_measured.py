@@ -87,7 +87,18 @@ def test_a_profile_of_an_earlier_file_is_read() -> None:
     """One that knows neither probes nor arrival."""
     profile = measured(SHOWN, SHOWN)
     text = json.loads(profile.to_json())
-    for name in ("probes", "mechanism", "arrival", "shift", "group_shift", "redundancy"):
+    for name in (
+        "probes",
+        "mechanism",
+        "arrival",
+        "shift",
+        "group_shift",
+        "redundancy",
+        "asynchrony",
+        "staleness",
+        "sizes",
+        "compute",
+    ):
         del text[name]
     again = DeploymentProfile.from_json(json.dumps(text))
     assert again.probes.empty

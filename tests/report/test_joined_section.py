@@ -79,9 +79,49 @@ def test_two_modalities_need_no_drawing():
     assert 'class="heat' not in html(two)
 
 
+def test_ages_and_lags_stand_with_their_intervals(profile, capsys):
+    """The oldest and the furthest apart first; what was declared stands beside."""
+    streams = profile.staleness["modality"]
+    text = words(profile)
+    row = f"| {streams.iloc[-1]} | 4,000 | 27.0 ([19.0, 30.0]) | 17.0 | 40.0 | 80.0 | 25.0 |"
+    assert row in text
+    assert "42.0% [40.0, 44.0]" in text
+    last, before = streams.iloc[-1], streams.iloc[-2]
+    assert (
+        f"| {before} | {last} | 25.0 ([4.5, 30.5]) | 1.000 | 60.0 | 93.0% | 3,900 | 40.0% |" in text
+    )
+    assert "Declared is that they do not arrive together" in text
+    n = len(profile.asynchrony)
+    assert f"{n - 20} pairs more in the JSON" in text
+    shown = said(profile, capsys)
+    assert f"5 of {n} ordered pairs" in shown
+    assert f"{before} after {last} 25 [4.5, 30.5] 1 to 60 3,900 40%" in shown
+    assert "20 [19, 30] 10 to 40 25 42%" in shown
+
+
+def test_streams_without_figures_are_left_out(profile, capsys):
+    """Nothing is written as nan, and empty tables leave no heading."""
+    numbers = ["lag", "lag_q25", "lag_q75", "low", "high", "preceded"]
+    ages = profile.staleness.copy()
+    ages[["typical_gap", "share_older", "share_low", "share_high", "low", "high"]] = NAN
+    bare = replace(profile, asynchrony=profile.asynchrony.assign(**dict.fromkeys(numbers, NAN)),
+                   staleness=ages)  # fmt: skip
+    for text in (words(bare), said(bare, capsys)):
+        assert "nan" not in re.split(r"\W", text.lower())
+        assert "apart" not in text
+    none = replace(profile, asynchrony=pd.DataFrame(), staleness=pd.DataFrame())
+    assert "Staleness" not in words(none)
+    assert "Latest event" not in said(none, capsys)
+
+
 def test_names_are_shown_and_do_nothing(profile, capsys):
     """Whatever they say."""
-    named = replace(profile, redundancy=profile.redundancy.assign(modality=HOSTILE))
+    named = replace(
+        profile,
+        redundancy=profile.redundancy.assign(modality=HOSTILE),
+        staleness=profile.staleness.assign(modality=HOSTILE),
+        asynchrony=profile.asynchrony.assign(other=HOSTILE),
+    )
     assert "<img" not in html(named)
     marked = replace(profile, redundancy=profile.redundancy.assign(modality="[red]x[/]"))
     assert "[red]x[/] and vitals" in said(marked, capsys)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from fusewise.profile import fall_text, number, share
+from fusewise.recommend.apart import evidence_of_lags
 from fusewise.recommend.facts import Facts, Rate
 from fusewise.recommend.matrix import Rule, fires
 from fusewise.recommend.redundancy import redundancy_reason
@@ -139,6 +140,7 @@ def _arrival(facts: Facts, _: Thresholds) -> Reason:
             "The modalities are not declared to arrive together; late fusion can answer with those "
             f"that have come.{gaps}"
         )
+    statement += evidence_of_lags(facts.apart)
     value = "synchronised" if facts.synchronised else "asynchronous"
     return Reason("arrival", statement, value, None, None, "synchronised", facts.synchronised)
 

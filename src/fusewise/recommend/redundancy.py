@@ -40,7 +40,8 @@ def redundancy_reason(alike: Alike | None) -> Reason | None:
     """Say what is alike; None where there is nothing to compare."""
     if alike is None:
         return None
-    measured = f"debiased CKA {alike.value:.2f} [{alike.low:.2f}, {alike.high:.2f}], n {alike.n:,}"
+    value, low, high = map(_two_digits, (alike.value, alike.low, alike.high))
+    measured = f"debiased CKA {value} [{low}, {high}], n {alike.n:,}"
     met = alike.low >= REDUNDANT
     if met:
         statement = (
@@ -53,3 +54,8 @@ def redundancy_reason(alike: Alike | None) -> Reason | None:
             f"{alike.rare} and {alike.common} ({measured})."
         )
     return Reason("redundancy", statement, alike.value, alike.low, alike.high, REDUNDANT, met)
+
+
+def _two_digits(value: float) -> str:
+    text = f"{value:.2f}"
+    return "0.00" if float(text) == 0 else text
