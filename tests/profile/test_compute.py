@@ -77,7 +77,7 @@ def test_every_estimate_follows_from_the_json(profile: DeploymentProfile) -> Non
     assert list(table.columns) == list(COLUMNS)
     row = by(table).loc[("late", "complete")]
     columns = again.sizes[again.sizes["n"] > 0]["columns"].sum()
-    assert row["latency_ms"] == pytest.approx(estimated_latency("late", 1, 1, columns, 2 * 200))
+    assert row["latency_ms"] == pytest.approx(estimated_latency("late", 2, 1, 1, columns, 2 * 150))
 
 
 def test_without_a_known_deployment_only_the_complete_case_is_estimated() -> None:

@@ -180,6 +180,6 @@ def test_the_reason_of_arrival_shows_the_evidence_beside_what_is_declared() -> N
         assert pair is not None
         assert (pair["modality"], pair["other"]) == ("b", "a")
         assert (
-            "when b speaks, the latest event of a is 7 old (median, 7 to 7, n 40)"
+            "when b speaks, the latest event of a is 7 time units old (median, 7 to 7, n 40)"
             in reason.statement
         )

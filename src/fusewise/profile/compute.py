@@ -40,12 +40,12 @@ def compute_table(
 
     Networks are counted by formulas that agree with built ones
     (:mod:`fusewise.profile.network_sizes`). Boosted trees depend on where early stopping ends,
-    which nobody knows before training: 200 trees are taken for each model, and late fusion to
+    which nobody knows before training: 150 trees are taken for each model, and late fusion to
     boost every modality, although it takes a linear model where that is better.
 
     Latency is that of ``predict_proba`` for one sample of a dataset that is in memory, on one
     thread of a processor that is not busy: a fixed part for the strategy, parts for each modality
-    and each hundred columns that are present, and the work at a measured throughput
+    and each hundred columns that are present (and a small one for each that is not), and the work at a measured throughput
     (:mod:`fusewise.profile.compute_costs`). It is the library's way from a dataset to a
     probability, most of which is the handling of tables and not arithmetic.
 
@@ -93,13 +93,17 @@ def n_outputs(ds: MultimodalDataset) -> int:
 
 
 def estimated_latency(
-    strategy: str, tables: float, streams: float, columns: float, work: float
+    strategy: str, known: int, tables: float, streams: float, columns: float, work: float
 ) -> float:
-    """Return milliseconds; `work` in multiply-adds, or in trees that are walked."""
+    """Return milliseconds for a model that knows `known` modalities.
+
+    `work` is in multiply-adds, or in trees that are walked.
+    """
     cost = COSTS[strategy]
     unit = 1e6 if strategy in LEARNED else 1e3
     return (
         cost.fixed
+        + cost.known * known
         + cost.table * tables
         + cost.stream * streams
         + cost.columns * columns / 100
@@ -162,7 +166,7 @@ def estimate(
         s * (row["columns"] + row["indicators"]) for row, s in zip(known, share, strict=True)
     )
     work = work_of(strategy, known, share, counts, outputs)
-    latency = estimated_latency(strategy, sum(share) - streams, streams, columns, work)
+    latency = estimated_latency(strategy, len(known), sum(share) - streams, streams, columns, work)
     depth = 1 if strategy in LEARNED else math.log2(LEAVES[strategy]) + 1
     return found | {
         "multiply_adds": work * depth, "latency_ms": latency,

@@ -34,7 +34,7 @@ class Apart:
     def __str__(self) -> str:
         return (
             f"when {self.modality} speaks, the latest event of {self.other} is {number(self.lag)} "
-            f"old (median, {number(self.low)} to {number(self.high)}, n {self.n:,})"
+            f"time units old (median, {number(self.low)} to {number(self.high)}, n {self.n:,})"
         )
 
 

@@ -59,7 +59,7 @@ def _how() -> Text:
         "Latency is that of one sample on one thread of a processor that is not busy, from a table "
         "in memory to a probability; another machine moves all of it. Memory is that of a process "
         "with its libraries, which are most of it. How many trees boosting grows is not known "
-        "before training: 200 are taken for each model, and a comparison counts as a multiply-add."
+        "before training: 150 are taken for each model, and a comparison counts as a multiply-add."
     )
 
 
