@@ -43,7 +43,8 @@ def _staleness(rows: list[Record]) -> list[Any]:
         for row in sorted(rows, key=lambda r: (-float(r["age"]), str(r["modality"])))
     )
     heads = columns(
-        "modality", "n", "median age", "a quarter below", "a quarter above", "a tenth above",
+        "modality", "n", "median age", "a quarter is below", "a quarter is above",
+        "a tenth is above",
         "typical gap", "older than that",
     )  # fmt: skip
     note = next((str(row["note"]) for row in rows if row.get("note")), "")
@@ -76,8 +77,8 @@ def _asynchrony(profile: Any) -> list[Any]:
         for row in rows[:_MOST]
     )
     heads = columns(
-        "when this speaks", "the latest of", "is old (median)", "a quarter below",
-        "a quarter above", "has come before", "n", "samples with both", text=2,
+        "when this speaks", "the latest of", "is old (median)", "a quarter is below",
+        "a quarter is above", "has come before", "n", "samples with both", text=2,
     )  # fmt: skip
     declared = (getattr(profile, "deployment", None) or {}).get("synchronised")
     text = say(
