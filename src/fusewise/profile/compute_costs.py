@@ -45,10 +45,10 @@ class Cost:
 ERROR = 2.5
 # In the order of the fields of Cost.
 COSTS = {
-    "early": Cost(0.0, 0.94, 0.55, 3.7, 21.0, 2.6, ERROR, 430.0),
-    "intermediate": Cost(9.4, 0.0, 4.7, 30.7, 31.8, 6.7, ERROR, 518.0),
-    "late": Cost(0.0, 0.44, 10.3, 26.0, 22.2, 0.48, ERROR, 428.0),
-    "attention": Cost(21.6, 1.29, 9.1, 27.8, 30.9, 4.1, ERROR, 520.0),
+    "early": Cost(1.1, 0.44, 1.8, 1.3, 0.72, 0.0, ERROR, 430.0),
+    "intermediate": Cost(7.4, 1.9, 7.7, 29.5, 12.2, 0.03, ERROR, 518.0),
+    "late": Cost(0.0, 0.78, 9.7, 9.7, 0.54, 18.1, ERROR, 428.0),
+    "attention": Cost(27.1, 1.1, 5.2, 26.5, 11.0, 1.6, ERROR, 520.0),
 }
 # Memory hardly depends on the model: measured between the estimate over this and times this.
 MEMORY_ERROR = 1.25
