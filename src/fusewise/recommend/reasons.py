@@ -9,7 +9,7 @@ from fusewise.profile import fall_text, number, share
 from fusewise.recommend.apart import evidence_of_lags
 from fusewise.recommend.facts import Facts, Rate
 from fusewise.recommend.matrix import Rule, fires
-from fusewise.recommend.redundancy import redundancy_reason
+from fusewise.recommend.redundancy import REDUNDANT, words_on
 from fusewise.recommend.result import Reason
 from fusewise.recommend.thresholds import Thresholds
 
@@ -145,6 +145,14 @@ def _arrival(facts: Facts, _: Thresholds) -> Reason:
     return Reason("arrival", statement, value, None, None, "synchronised", facts.synchronised)
 
 
+def _redundancy(facts: Facts, _: Thresholds) -> Reason | None:
+    alike = facts.alike
+    if alike is None:
+        return None
+    statement, met = words_on(alike), alike.low >= REDUNDANT
+    return Reason("redundancy", statement, alike.value, alike.low, alike.high, REDUNDANT, met)
+
+
 def _interpretability(facts: Facts, _: Thresholds) -> Reason | None:
     if facts.interpretability != "required":
         return None
@@ -166,6 +174,6 @@ _AXES: Mapping[str, Callable[[Facts, Thresholds], Reason | None]] = {
     "cohort": _cohort,
     "samples": _samples,
     "arrival": _arrival,
-    "redundancy": lambda facts, _: redundancy_reason(facts.alike),
+    "redundancy": _redundancy,
     "interpretability": _interpretability,
 }

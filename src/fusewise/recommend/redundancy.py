@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Self
 
 from fusewise.profile import DeploymentProfile, most_alike
-from fusewise.recommend.result import Reason
 
 # By convention, as for a correlation: half of what the two span is common to both.
 REDUNDANT = 0.5
@@ -36,24 +35,19 @@ class Alike:
         return cls(rare, common, value, low, high, int(found["n"]))
 
 
-def redundancy_reason(alike: Alike | None) -> Reason | None:
-    """Say what is alike; None where there is nothing to compare."""
-    if alike is None:
-        return None
+def words_on(alike: Alike) -> str:
+    """Say what is alike, or that nothing is shown to be."""
     value, low, high = map(_two_digits, (alike.value, alike.low, alike.high))
     measured = f"debiased CKA {value} [{low}, {high}], n {alike.n:,}"
-    met = alike.low >= REDUNDANT
-    if met:
-        statement = (
+    if alike.low >= REDUNDANT:
+        return (
             f"{alike.rare} and {alike.common} say much of the same ({measured}): where "
             f"{alike.rare} is absent, {alike.common} can stand in for much of it."
         )
-    else:
-        statement = (
-            "No two modalities are shown to say much of the same; the most alike are "
-            f"{alike.rare} and {alike.common} ({measured})."
-        )
-    return Reason("redundancy", statement, alike.value, alike.low, alike.high, REDUNDANT, met)
+    return (
+        "No two modalities are shown to say much of the same; the most alike are "
+        f"{alike.rare} and {alike.common} ({measured})."
+    )
 
 
 def _two_digits(value: float) -> str:
