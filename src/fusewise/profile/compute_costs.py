@@ -41,7 +41,7 @@ class Cost:
     libraries_mb: float
 
 
-# Measured times were 0.48 to 2.1 of the estimates; with everything present 0.49 to 1.4. Other
+# Measured times were 0.48 to 2.1 of the estimates; with everything present 0.49 to 1.8. Other
 # machines are not in it.
 ERROR = 2.5
 # In the order of the fields of Cost.
