@@ -87,7 +87,18 @@ def test_a_profile_of_an_earlier_file_is_read() -> None:
     """One that knows neither probes nor arrival."""
     profile = measured(SHOWN, SHOWN)
     text = json.loads(profile.to_json())
-    for name in ("probes", "mechanism", "arrival", "shift", "group_shift"):
+    for name in (
+        "probes",
+        "mechanism",
+        "arrival",
+        "shift",
+        "group_shift",
+        "redundancy",
+        "asynchrony",
+        "staleness",
+        "sizes",
+        "compute",
+    ):
         del text[name]
     again = DeploymentProfile.from_json(json.dumps(text))
     assert again.probes.empty
@@ -107,7 +118,7 @@ def test_every_number_of_a_reason_follows_from_the_json_of_the_profile() -> None
     facts = json.loads(profile.to_json())
     tables = {
         name: pd.DataFrame(DeploymentProfile.from_json(json.dumps(facts)).__dict__[name])
-        for name in ("availability", "dimensions", "probes")
+        for name in ("availability", "dimensions", "probes", "redundancy")
     }
     rates = tables["availability"].sort_values("low")
     widths = tables["dimensions"]["width"]
@@ -118,6 +129,7 @@ def test_every_number_of_a_reason_follows_from_the_json_of_the_profile() -> None
         "dimensions": [widths.max() / widths.min(), widths.min(), widths.max(), 1],
         "temporal+interaction": effects.to_numpy().ravel().tolist(),
         "samples": [300, effective, 300 / effective],
+        "redundancy": tables["redundancy"][["cka", "low", "high", "n"]].to_numpy().ravel().tolist(),
         "cohort": [],
         "arrival": [],
     }

@@ -168,7 +168,37 @@ def make_evidence(names, *, declared=True):
          "score_with": 0.851, "effect": 0.002, "low": -0.0015, "high": 0.0055, "shown": False,
          "note": ""},
     ]  # fmt: skip
+    streams = [name for name in names if name != "static"][:8]
+    staleness = [
+        {"modality": name, "n": 4000, "age_q25": 10.0 + i, "age": 20.0 + i, "age_q75": 40.0,
+         "age_q90": 80.0, "low": 19.0, "high": 30.0, "typical_gap": 25.0, "share_older": 0.42,
+         "share_low": 0.40, "share_high": 0.44, "note": ""}
+        for i, name in enumerate(streams)
+    ]  # fmt: skip
+    asynchrony = [
+        {"modality": a, "other": b, "n_both": 4000, "share_both": 0.4, "n": 3900, "preceded": 0.93,
+         "lag_q25": 1.0, "lag": 5.0 + i + 2 * j, "lag_q75": 60.0, "low": 4.5, "high": 30.5}
+        for i, a in enumerate(streams) for j, b in enumerate(streams) if i != j
+    ]  # fmt: skip
+    compute = [
+        {"strategy": strategy, "situation": situation, "outputs": 2, "modalities": 12.0,
+         "parameters": 25_800, "model_mb": 1.08, "multiply_adds": 2944.1, "memory_mb": 431.1,
+         "memory_low": 344.9, "memory_high": 538.9, "latency_ms": ms, "latency_low": ms / 2,
+         "latency_high": 2 * ms}
+        for strategy, whole in (("early", 14.6), ("intermediate", 27.2), ("late", 28.6),
+                                ("attention", 37.8))
+        for situation, ms in (("complete", whole), ("deployment", 0.8 * whole if declared else NAN))
+    ]  # fmt: skip
+    redundancy = [
+        {"modality": a, "other": b, "n_both": 5000, "n": 2000, "cka": 0.72 - 0.02 * (i + 3 * j),
+         "low": 0.69 - 0.02 * (i + 3 * j), "high": 0.75 - 0.02 * (i + 3 * j), "note": ""}
+        for i, a in enumerate(names) for j, b in enumerate(names[i + 1 :]) if i + j < 22
+    ]  # fmt: skip
     return {
+        "redundancy": pd.DataFrame(redundancy),
+        "compute": pd.DataFrame(compute),
+        "asynchrony": pd.DataFrame(asynchrony),
+        "staleness": pd.DataFrame(staleness),
         "shift": pd.DataFrame([pattern | deployment] if declared else []),
         "group_shift": pd.DataFrame([pattern | level for level in levels]),
         "arrival": pd.DataFrame(arrival),

@@ -38,6 +38,7 @@ ORDER = (
     "availability",
     "dimensions",
     "evidence",
+    "cost",
     "patterns",
     "degradation",
     "calibration",

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
+from fusewise.cli.cost import show_cost
 from fusewise.cli.evidence import show_evidence
+from fusewise.cli.joined import show_redundancy, show_timing
 from fusewise.cli.pilot import show_pilot
 from fusewise.cli.terminal import (
     amount,
@@ -76,7 +78,10 @@ def show_profile(profile: Any) -> None:
         console.print(
             "[dim]Gaps and ages are in the unit of the event times (seconds for timestamps).[/]"
         )
+    show_timing(console, profile)
+    show_redundancy(console, profile)
     show_evidence(console, profile)
+    show_cost(console, profile)
     for note in profile.notes:
         console.print(f"[yellow]note[/] {escape(note)}")
 

@@ -16,6 +16,7 @@ from fusewise.data.presence import (
     pattern_table,
 )
 from fusewise.data.request_log import count_patterns
+from fusewise.data.request_window import described
 from fusewise.data.result import Result, write_atomically
 from fusewise.data.splits import folds, inner_validation, split
 from fusewise.data.study_file import StudyFile
@@ -35,6 +36,7 @@ __all__ = [
     "RowStatus",
     "StudyFile",
     "count_patterns",
+    "described",
     "draft_choices",
     "draft_study",
     "engine_of",

@@ -15,7 +15,8 @@ import pandas as pd
 import pyarrow as pa
 
 from fusewise.data.presence import EMPTY_PATTERN, parse_pattern, pattern_codes, pattern_label
-from fusewise.data.request_log import count_patterns
+from fusewise.data.request_log import count_requests
+from fusewise.data.request_window import KEYS
 from fusewise.data.result import Result
 from fusewise.exceptions import DeploymentError, did_you_mean
 
@@ -60,6 +61,9 @@ class Deployment(Result):
         Evaluation cohorts that exist.
     latency_ms, memory_mb : float, optional
         Limits in use.
+    requests : dict, optional
+        Which part of the log was counted: ``since``, ``until``, ``time``, ``where``, and how many
+        requests were ``used`` and ``left_out``; None where the whole log was.
 
     Examples
     --------
@@ -82,6 +86,7 @@ class Deployment(Result):
     validation: tuple[str, ...] = ()
     latency_ms: float | None = None
     memory_mb: float | None = None
+    requests: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if self.source not in SOURCES:
@@ -123,7 +128,8 @@ class Deployment(Result):
             holds rates by modality (``{"liver": 0.5}``), weights of joint patterns where a name
             in it joins several (``{"ehr+imaging": 1, "ehr": 4}``), or the keys of this class
             with one of ``observed`` (a log of requests, or the word ``training``), ``rates`` and
-            ``patterns``.
+            ``patterns``. Beside a log, ``since`` and ``until`` (on its column ``time``) and
+            ``where`` (``{"site": ["A", "B"]}``) take a part of it.
         """
         if isinstance(given, cls):
             return given
@@ -142,7 +148,7 @@ class Deployment(Result):
                     f"table), 'training', a Deployment or None, got {type(given).__name__}."
                 )
             given = {"observed": given}
-        facts = {f.name for f in fields(cls)} | {"observed"}
+        facts = {f.name for f in fields(cls)} | {"observed", *KEYS}
         if given and not facts & set(given) and all(_is_number(v) for v in given.values()):
             joint = any("+" in str(k) or k == EMPTY_PATTERN for k in given)
             given = {"patterns" if joint else "rates": dict(given)}
@@ -152,7 +158,8 @@ class Deployment(Result):
             if _is_number(given[unknown[0]]):
                 hint = f" A rate beside other facts stands under rates: {{{unknown[0]!r}: ...}}."
             raise DeploymentError(f"deployment: unknown key {unknown[0]!r}.{hint}")
-        values = {k: v for k, v in given.items() if v is not None and k != "observed"}
+        window = {k: given[k] for k in KEYS if given.get(k) is not None}
+        values = {k: v for k, v in given.items() if v is not None and k not in ("observed", *KEYS)}
         sources = [k for k in ("observed", "rates", "patterns") if given.get(k) is not None]
         if len(sources) > 1:
             raise DeploymentError(
@@ -160,10 +167,16 @@ class Deployment(Result):
                 "Keep one."
             )
         observed = given.get("observed")
+        if window and (observed is None or (isinstance(observed, str) and observed == "training")):
+            raise DeploymentError(
+                f"deployment: {', '.join(window)} takes a part of a log of requests, but there is "
+                "none. Name the log by observed=."
+            )
         if isinstance(observed, str) and observed == "training":
             values["source"] = "training"
         elif observed is not None:
-            values |= {"source": "observed", "counts": count_patterns(observed)}
+            counts, requests = count_requests(observed, window)
+            values |= {"source": "observed", "counts": counts, "requests": requests}
         elif sources:
             values["source"] = sources[0]
         if "validation" in values:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
 
 from fusewise.data.columns import is_number
 from fusewise.data.presence import pattern_label
+from fusewise.data.request_window import select_requests
 from fusewise.data.tables import execute, open_table
 from fusewise.exceptions import DeploymentError, TableNotFoundError
 
 
 def count_patterns(log: Any) -> dict[str, int]:
-    """Count the availability patterns of a log of requests, in one pass over it.
+    """Count the availability patterns of a whole log of requests; see :func:`count_requests`."""
+    return count_requests(log)[0]
+
+
+def count_requests(
+    log: Any, window: Mapping[str, Any] | None = None
+) -> tuple[dict[str, int], dict[str, Any] | None]:
+    """Count the availability patterns of a log of requests, or of a window of it.
 
     Parameters
     ----------
@@ -21,30 +30,37 @@ def count_patterns(log: Any) -> dict[str, int]:
         Long: one row per request and modality that came, with a column ``modality``; the first
         column that is neither ``modality`` nor a time names the request (``request`` where there
         is one). Wide: one row per request and one boolean column per modality.
+    window : dict, optional
+        ``since``, ``until``, ``time`` and ``where`` of
+        :func:`~fusewise.data.request_window.select_requests`.
 
     Returns
     -------
     dict of str to int
         Pattern label to number of requests. A long log cannot show requests for which nothing
         came.
+    dict or None
+        The window with the numbers of requests ``used`` and ``left_out``; None without one.
 
     Raises
     ------
     DeploymentError
-        The log cannot be opened, is empty, or has neither form.
+        The log cannot be opened, is empty, has neither form, or has no request in the window.
     """
     try:
         table = open_table(log, what="deployment, observed")
     except TableNotFoundError as error:
         raise DeploymentError(str(error)) from error
     schema = table.schema().to_pyarrow()
-    if "modality" in schema.names:
-        counts = _count_long(table, _request_column(schema))
-    else:
-        counts = _count_wide(table, schema)
+    long = "modality" in schema.names
+    request = _request_column(schema) if long else None
+    chosen = None
+    if window:
+        table, chosen = select_requests(table, request, window)
+    counts = _count_long(table, request) if request else _count_wide(table, schema)
     if not counts:
         raise DeploymentError("deployment: the log of requests is empty.")
-    return counts
+    return counts, chosen
 
 
 def _request_column(schema: pa.Schema) -> str:

@@ -7,6 +7,7 @@ well-formed study file looks like, so that `docs/study-file.md` can be checked a
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -29,8 +30,20 @@ def _names(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _values(value: Any) -> Any:
+    """Let one value stand for a list of one."""
+    return value if isinstance(value, list) else [value]
+
+
+def _moment(value: Any) -> Any:
+    """Keep a date as it is written: YAML reads 2026-01-31 as one."""
+    return value.isoformat() if isinstance(value, date) else value
+
+
 Text = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
 Names = Annotated[list[Text], BeforeValidator(_names)]
+Values = Annotated[list[Text], BeforeValidator(_values)]
+Moment = Annotated[str | int | float, BeforeValidator(_moment)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
@@ -159,6 +172,10 @@ class DeploymentSection(Section):
     """What is known or declared about the deployment; the first three exclude each other."""
 
     observed: Text | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+    time: Text | None = None
+    where: dict[str, Values] | None = None
     rates: dict[str, Share] | None = None
     patterns: dict[str, Annotated[float, Field(ge=0)]] | None = None
     cohort: Literal["open", "controlled"] = "open"
@@ -175,6 +192,9 @@ class DeploymentSection(Section):
         named = [key for key in ("observed", "rates", "patterns") if getattr(self, key) is not None]
         if len(named) > 1:
             raise ValueError(f"give one of observed, rates and patterns, not {' and '.join(named)}")
+        window = [k for k in ("since", "until", "time", "where") if getattr(self, k) is not None]
+        if window and self.observed in (None, "training"):
+            raise ValueError(f"{', '.join(window)} takes a part of a log, which observed names")
         if self.patterns is not None and not sum(self.patterns.values()) > 0:
             raise ValueError("the weights of the patterns must have a positive sum")
         return self

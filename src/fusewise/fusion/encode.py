@@ -102,14 +102,18 @@ class FeatureEncoder:
 
     def _check_types(self, frame: pd.DataFrame) -> None:
         """Raise where a column came as numbers that was fitted as categories, or the reverse."""
+        # Cells are only looked at where the type of a column is another one: it may be empty, and
+        # thousands of columns take most of the time of a single prediction.
+        numeric = {c for c, kind in frame.dtypes.items() if is_numeric_dtype(kind)}
         for columns, fitted, came in (
             (self.numbers_, "numbers", "text"),
             (self.words_, "text", "numbers"),
         ):
             for column in columns:
-                is_text = not is_numeric_dtype(frame[column])
+                if (column in numeric) == (fitted == "numbers"):
+                    continue
                 present = frame[column].dropna()
-                if len(present) and is_text != (fitted == "text"):
+                if len(present):
                     raise DatasetError(
                         f"modality {self.name!r}, column {column!r}: it was fitted as {fitted} and "
                         f"came as {came} (e.g. {present.tolist()[0]!r}). Give it the type that it "

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fusewise.data import EMPTY_PATTERN, Deployment, parse_pattern, pattern_label
+from fusewise.data import EMPTY_PATTERN, Deployment, described, parse_pattern, pattern_label
 from fusewise.exceptions import DeploymentError
 from fusewise.profile.availability import complete_case_table, rate_table
 from fusewise.profile.counts import PatternCounts
@@ -23,6 +23,7 @@ FACTS = (
     "validation",
     "latency_ms",
     "memory_mb",
+    "requests",
 )
 
 
@@ -64,7 +65,9 @@ def availability_in_use(deployment: Deployment, train: PatternCounts) -> Use:
     if deployment.source == "training":
         return _counted(train)
     if deployment.counts is not None:
-        return _counted(_to_counts(deployment.counts, modalities))
+        return replace(
+            _counted(_to_counts(deployment.counts, modalities)), notes=_window(deployment)
+        )
     notes: tuple[str, ...] = ()
     if deployment.patterns is not None:
         total = sum(deployment.patterns.values())
@@ -80,6 +83,14 @@ def availability_in_use(deployment: Deployment, train: PatternCounts) -> Use:
         {"n": [math.nan], "share": [complete], "low": [complete], "high": [complete]}
     )
     return Use(_declared(modalities, rates), shares, None, table, notes)
+
+
+def _window(deployment: Deployment) -> tuple[str, ...]:
+    part = deployment.requests
+    if part is None:
+        return ()
+    n = part["used"] + part["left_out"]
+    return (f"Availability is of {part['used']:,} of the log's {n:,} requests: {described(part)}.",)
 
 
 def _counted(counts: PatternCounts) -> Use:

@@ -75,7 +75,9 @@ def effective_dimension(values: npt.ArrayLike) -> float:
     With few samples the plain ratio cannot exceed their number, however many directions there are.
     The bias of :math:`\operatorname{tr} C^2` is therefore removed (exactly so for normal data).
     Empty cells take the column's mean, so that badly observed columns count less; columns without
-    variation are left out.
+    variation are left out. Both traces are taken exactly, of whichever is smaller of the two
+    products of the features with themselves, so no truncated decomposition is needed: that would
+    leave out the many weak directions of a wide modality, which count here.
 
     Parameters
     ----------

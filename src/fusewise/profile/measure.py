@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,14 +21,18 @@ from fusewise.profile.availability import (
 )
 from fusewise.profile.broken_joins import broken_joins
 from fusewise.profile.cadence import cadence_ratio, cadence_table
+from fusewise.profile.compute import compute_table, n_outputs
 from fusewise.profile.counts import PatternCounts
 from fusewise.profile.deployment import Use, availability_in_use, facts_of, pattern_comparison
 from fusewise.profile.dimensions import dimension_ratio, dimension_table
 from fusewise.profile.mechanism import mechanism_table
 from fusewise.profile.probes import probe_table
+from fusewise.profile.redundancy import redundancy_table
 from fusewise.profile.result import DeploymentProfile
 from fusewise.profile.shift import group_shift_table, shift_table
+from fusewise.profile.sizes import sizes_table
 from fusewise.profile.text import share
+from fusewise.profile.timing import timing_tables
 
 
 def profile(
@@ -90,15 +95,21 @@ def profile(
     train = PatternCounts.of(ds.modalities, ds.presence, levels=ds.groups)
     # A malformed deployment is refused before anything is measured.
     use = availability_in_use(declared, train)
-    seeds = np.random.SeedSequence(random_state).spawn(6)
+    seeds = np.random.SeedSequence(random_state).spawn(9)
     for_dimensions, for_cadence, for_arrival, for_shift, for_mechanism = (
         np.random.default_rng(s) for s in seeds[:5]
     )
-    asked = {"arrival": arrival_table(ds, for_arrival)}
+    cadence = cadence_table(ds, for_cadence)
+    asked = {
+        "arrival": arrival_table(ds, for_arrival),
+        "redundancy": redundancy_table(ds, np.random.default_rng(seeds[6])),
+        "sizes": sizes_table(ds, np.random.default_rng(seeds[7])),
+        **timing_tables(ds, cadence, np.random.default_rng(seeds[8])),
+    }
     if probes:
         asked["probes"] = probe_table(ds, seeds[5])
         asked["mechanism"] = mechanism_table(ds, for_mechanism)
-    return assemble(
+    found = assemble(
         train,
         use,
         declared,
@@ -106,11 +117,13 @@ def profile(
         kinds=dict(ds.kinds),
         task=ds.task,
         dimensions=dimension_table(ds, for_dimensions),
-        cadence=cadence_table(ds, for_cadence),
+        cadence=cadence,
         after=(*_clusters(ds), *broken_joins(ds, train)),
         rng=for_shift,
         asked=asked,
     )
+    costs = compute_table(found.sizes, found.availability, found.patterns, n_outputs(ds))
+    return replace(found, compute=costs)
 
 
 def assemble(

@@ -35,7 +35,7 @@ class DeploymentProfile(Result):
     task : str or None
     deployment : dict
         The declared facts: ``cohort, synchronised, timing, interaction, interpretability,
-        validation, latency_ms, memory_mb``.
+        validation, latency_ms, memory_mb``, and ``requests``, the part of the log that was counted.
     source : {"observed", "rates", "patterns", "training", "none"}
         Where the availability in deployment comes from.
     availability : DataFrame
@@ -80,6 +80,22 @@ class DeploymentProfile(Result):
         unknown_ids, after_prediction_time, without_time, declared_absent``: what was left out of
         each table, and why. ``modality, column, n, missing_share, infinite, mean, sd, distinct``:
         columns of tables and variables of events.
+    redundancy : DataFrame
+        ``modality, other, n_both, n, cka, low, high, note``: how alike each pair of modalities is,
+        by debiased linear CKA on `n` of the training samples that have both.
+    asynchrony : DataFrame
+        ``modality, other, n_both, share_both, n, preceded, lag_q25, lag, lag_q75, low, high``: when
+        the one event modality speaks, how long ago the other one did.
+    staleness : DataFrame
+        ``modality, n, age_q25, age, age_q75, age_q90, low, high, typical_gap,
+        share_older, share_low, share_high, note``: how old the latest event is at prediction time.
+    sizes : DataFrame
+        ``modality, kind, n, columns, indicators, level_inputs, level_weights, tokens, token_values,
+        token_kinds``: what a model of each modality would be made of.
+    compute : DataFrame
+        ``strategy, situation, outputs, modalities, parameters, model_mb, multiply_adds, memory_mb,
+        memory_low, memory_high, latency_ms, latency_low, latency_high``: what each strategy would
+        cost in use, estimated from `sizes`.
     """
 
     n_samples: int
@@ -105,6 +121,11 @@ class DeploymentProfile(Result):
     probes: pd.DataFrame = field(default_factory=pd.DataFrame)
     read: pd.DataFrame = field(default_factory=pd.DataFrame)
     columns: pd.DataFrame = field(default_factory=pd.DataFrame)
+    redundancy: pd.DataFrame = field(default_factory=pd.DataFrame)
+    asynchrony: pd.DataFrame = field(default_factory=pd.DataFrame)
+    staleness: pd.DataFrame = field(default_factory=pd.DataFrame)
+    sizes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    compute: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def probe(self, axis: str) -> dict[str, Any] | None:
         """Return what the probe of ``timing`` or ``interaction`` measured; None where it did not."""
@@ -167,17 +188,32 @@ class DeploymentProfile(Result):
             f"Dimensions (widths {number(self.dimension_ratio)} : 1)",
             table_text(self.dimensions),
         ]
+        alike = self.redundancy.dropna(subset="cka") if len(self.redundancy) else self.redundancy
+        if len(alike):
+            alike = alike.sort_values("cka", ascending=False, kind="stable").head(8)
+            lines += ["", "Most alike (debiased CKA)", table_text(alike.drop(columns="note"))]
         if len(self.cadence):
             lines += [
                 "",
                 f"Cadence (gaps {number(self.cadence_ratio)} : 1)",
                 table_text(self.cadence),
             ]
+        if len(self.staleness):
+            ages = ["modality", "n", "age_q25", "age", "age_q75", "share_older"]
+            lines += ["", "Age of the latest event at prediction", table_text(self.staleness[ages])]
+        if len(self.asynchrony):
+            apart = self.asynchrony.sort_values("lag", ascending=False, kind="stable").head(8)
+            lags = ["modality", "other", "n", "preceded", "lag_q25", "lag", "lag_q75"]
+            lines += ["", "Furthest apart in time", table_text(apart[lags])]
+        if len(self.compute):
+            shown = ["strategy", "situation", "parameters", "multiply_adds", "memory_mb",
+                     "latency_ms"]  # fmt: skip
+            lines += ["", "Cost in use, estimated", table_text(self.compute[shown])]
         lines += self._evidence()
         facts = ", ".join(
             f"{key} {' '.join(value) if isinstance(value, tuple) else value}"
             for key, value in self.deployment.items()
-            if value not in (None, ())
+            if value not in (None, ()) and key != "requests"
         )
         lines += ["", f"Declared: {facts}", *(f"Note: {note}" for note in self.notes)]
         return "\n".join(lines)

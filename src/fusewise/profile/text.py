@@ -9,7 +9,8 @@ import pandas as pd
 from fusewise.data import parse_pattern
 
 SHARES = {"share", "rate", "low", "high", "rate_train", "low_train", "high_train", "share_train",
-          "share_deployment", "both", "variance_share", "missing_share"}  # fmt: skip
+          "share_deployment", "both", "variance_share", "missing_share",
+          "share_older", "preceded"}  # fmt: skip
 
 
 def number(value: float) -> str:

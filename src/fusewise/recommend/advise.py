@@ -10,6 +10,7 @@ import numpy as np
 from fusewise.exceptions import DeploymentError
 from fusewise.profile import DeploymentProfile
 from fusewise.recommend.conflicts import conflicts_with
+from fusewise.recommend.estimates import LIMITS, limits_in_doubt
 from fusewise.recommend.exclusions import check_costs, excluded_strategies, limits_not_applied
 from fusewise.recommend.facts import Facts, deployment_patterns
 from fusewise.recommend.masking import masking_rates, masking_warnings, maskings
@@ -45,8 +46,8 @@ def recommend(
         Thresholds that differ from the defaults.
     costs : dict, optional
         Measured costs by strategy, ``{"late": {"latency_ms": 3.0, "memory_mb": 200.0}}``. A
-        strategy that exceeds a declared limit is dropped. Without them no limit is applied, and
-        the recommendation says so.
+        strategy that exceeds a declared limit is dropped. A cost that is not given is taken from
+        the profile's estimate, which drops a strategy only where the limit lies outside its error.
     pilot : Pilot, optional
         What :func:`fusewise.pilot` found on the training rows of this profile. It is shown beside
         the matrix's answer, and takes its place where it overrules.
@@ -79,6 +80,7 @@ def recommend(
         raise DeploymentError(f"recommend: n_boot must be at least 1, got {n_boot}.")
     limits, measured = Thresholds.of(thresholds), check_costs(costs)
     facts = Facts.of(profile)
+    declared = {name: float(v) for name in LIMITS if (v := getattr(facts, name)) is not None}
     excluded = excluded_strategies(facts, measured)
     matrix, rule, number = decide(facts, limits, excluded)
     masks = maskings(facts)
@@ -99,6 +101,7 @@ def recommend(
         conflicts=(
             *conflicts_with(facts, limits, excluded),
             *limits_not_applied(facts, measured),
+            *limits_in_doubt(facts.estimates, declared, measured),
         ),
         alternatives=others,
         would_change_if=nearest_changes(

@@ -6,37 +6,48 @@ from collections.abc import Mapping
 from typing import Any
 
 from fusewise.exceptions import DeploymentError, did_you_mean
+from fusewise.recommend.estimates import LIMITS, over_the_limit
 from fusewise.recommend.facts import Facts
 from fusewise.recommend.matrix import STRATEGIES
 
-LIMITS = {"latency_ms": "ms per sample", "memory_mb": "MB"}
-
 
 def excluded_strategies(facts: Facts, costs: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
-    """Return the strategies that a requirement or a limit rules out, each with its reason."""
+    """Return the strategies that a requirement or a limit rules out, each with its reason.
+
+    A measured cost decides; without one an estimate does, where the limit is out of its error.
+    """
     excluded = {}
     if facts.interpretability == "required":
         excluded["attention"] = (
             "Interpretability is required, and attention weights are not an explanation."
         )
-    for strategy, cost in costs.items():
+    for strategy in STRATEGIES:
         for name, unit in LIMITS.items():
-            limit, measured = getattr(facts, name), cost.get(name)
-            if limit is not None and measured is not None and measured > limit:
+            limit, measured = getattr(facts, name), costs.get(strategy, {}).get(name)
+            estimate = facts.estimates.get(strategy, {}).get(name)
+            if limit is None:
+                continue
+            if measured is not None and measured > limit:
                 excluded[strategy] = (
                     f"{strategy.capitalize()} fusion needs {measured:g} {unit}; the limit is "
                     f"{limit:g}."
                 )
+            elif measured is None and estimate is not None:
+                text = over_the_limit(strategy, name, estimate, limit)
+                if text and strategy not in excluded:
+                    excluded[strategy] = text
     return excluded
 
 
 def limits_not_applied(facts: Facts, costs: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Say which declared limits dropped nothing because nothing was measured."""
+    """Say which declared limits dropped nothing because nothing was measured or estimated."""
     return [
         f"A limit of {getattr(facts, name):g} {unit} is declared, but no strategy's cost was "
-        "measured, so none was dropped for it. Hold it against what the trained model takes."
+        "measured or estimated, so none was dropped for it. Hold it against what the trained model "
+        "takes."
         for name, unit in LIMITS.items()
-        if getattr(facts, name) is not None and not any(name in cost for cost in costs.values())
+        if getattr(facts, name) is not None
+        and not any(name in cost for cost in [*costs.values(), *facts.estimates.values()])
     ]
 
 

@@ -9,6 +9,9 @@ from typing import Any
 
 from fusewise.data import EMPTY_PATTERN
 from fusewise.profile import QUESTIONS, DeploymentProfile
+from fusewise.recommend.apart import Apart
+from fusewise.recommend.estimates import Estimate, estimates_of
+from fusewise.recommend.redundancy import Alike
 
 SIGNALS = tuple(QUESTIONS)
 
@@ -61,6 +64,12 @@ class Facts:
         What the probes found, by axis; also of an axis that was declared.
     declared : frozenset of str
         Those of the two that were declared.
+    alike : Alike or None
+        The pair of modalities that says the most of the same; to be shown only.
+    apart : Apart or None
+        The pair of event modalities with the longest lag; to be shown only.
+    estimates : dict of str to dict of str to Estimate
+        By strategy, what ``latency_ms`` and ``memory_mb`` are estimated to be.
     synchronised : bool
     validation : tuple of str
     latency_ms, memory_mb : float or None
@@ -84,6 +93,9 @@ class Facts:
     memory_mb: float | None
     measured: Mapping[str, Signal] = field(default_factory=dict)
     declared: frozenset[str] = frozenset()
+    alike: Alike | None = None
+    apart: Apart | None = None
+    estimates: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, profile: DeploymentProfile) -> Facts:
@@ -98,6 +110,7 @@ class Facts:
         complete = profile.complete_case
         share = complete.loc[complete["population"] == "deployment", "share"]
         declared: dict[str, Any] = {**profile.deployment}
+        declared.pop("requests", None)
         declared["validation"] = tuple(declared.get("validation") or ())
         told = frozenset(a for a in SIGNALS if declared.get(a) not in (None, "unknown"))
         declared |= {axis: profile.carries_signal(axis) for axis in SIGNALS}
@@ -121,6 +134,9 @@ class Facts:
                 for axis, p in probes.items()
             },
             declared=told,
+            alike=Alike.of(profile),
+            apart=Apart.of(profile),
+            estimates=estimates_of(profile),
             **declared,
         )
 

@@ -6,8 +6,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from fusewise.profile import fall_text, number, share
+from fusewise.recommend.apart import evidence_of_lags
 from fusewise.recommend.facts import Facts, Rate
 from fusewise.recommend.matrix import Rule, fires
+from fusewise.recommend.redundancy import REDUNDANT, words_on
 from fusewise.recommend.result import Reason
 from fusewise.recommend.thresholds import Thresholds
 
@@ -138,8 +140,17 @@ def _arrival(facts: Facts, _: Thresholds) -> Reason:
             "The modalities are not declared to arrive together; late fusion can answer with those "
             f"that have come.{gaps}"
         )
+    statement += evidence_of_lags(facts.apart)
     value = "synchronised" if facts.synchronised else "asynchronous"
     return Reason("arrival", statement, value, None, None, "synchronised", facts.synchronised)
+
+
+def _redundancy(facts: Facts, _: Thresholds) -> Reason | None:
+    alike = facts.alike
+    if alike is None:
+        return None
+    statement, met = words_on(alike), alike.low >= REDUNDANT
+    return Reason("redundancy", statement, alike.value, alike.low, alike.high, REDUNDANT, met)
 
 
 def _interpretability(facts: Facts, _: Thresholds) -> Reason | None:
@@ -163,5 +174,6 @@ _AXES: Mapping[str, Callable[[Facts, Thresholds], Reason | None]] = {
     "cohort": _cohort,
     "samples": _samples,
     "arrival": _arrival,
+    "redundancy": _redundancy,
     "interpretability": _interpretability,
 }

@@ -22,7 +22,7 @@ class Reason(Result):
     ----------
     axis : str
         ``availability``, ``dimensions``, ``temporal+interaction``, ``cohort``, ``samples``,
-        ``arrival`` or ``interpretability``.
+        ``arrival``, ``redundancy`` or ``interpretability``.
     statement : str
         What was found, in words.
     value : float, str or None

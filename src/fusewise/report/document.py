@@ -22,6 +22,7 @@ from fusewise.report.plain import plain_data
 from fusewise.report.render import render_html, render_markdown
 from fusewise.report.sections.availability import availability_section
 from fusewise.report.sections.calibration import calibration_section
+from fusewise.report.sections.compute import compute_section
 from fusewise.report.sections.degradation import degradation_section
 from fusewise.report.sections.dimensions import dimensions_section
 from fusewise.report.sections.evidence import evidence_section
@@ -79,6 +80,7 @@ class Report:
             availability_section(self.profile, self.recommendation, names),
             dimensions_section(self.profile),
             evidence_section(self.profile),
+            compute_section(self.profile),
             patterns_section(self.evaluation, names),
             degradation_section(self.evaluation),
             calibration_section(self.evaluation, names),

@@ -61,6 +61,10 @@ TERMS: dict[str, str] = {
         "How many independent directions the columns of a modality really vary in; columns that "
         "repeat each other count once."
     ),
+    "redundancy": (
+        "How much of what two modalities say is the same: debiased linear CKA, 1 for the same up "
+        "to a rotation and a scale, 0 for nothing in common. Slightly below 0 is chance."
+    ),
     "effective n": (
         "How many equally weighted samples would give an interval as narrow, after samples were "
         "weighted to the deployment's pattern frequencies."

@@ -9,7 +9,9 @@ from fusewise.report.blocks import Figure, Heading, Prose, Section, Table
 from fusewise.report.frames import Record, cells, columns, records, zero
 from fusewise.report.numbers import count, known, number, percent
 from fusewise.report.plots.widths import draw_widths
+from fusewise.report.sections.redundancy import redundancy_blocks
 from fusewise.report.sections.sizes import NARROW, WIDE
+from fusewise.report.sections.timing import timing_blocks
 from fusewise.report.text import say
 
 NAN = float("nan")
@@ -23,8 +25,10 @@ def dimensions_section(profile: Any) -> Section | None:
     blocks: list[Any] = []
     if widths:
         blocks.extend(_widths(profile, widths))
+        blocks.extend(redundancy_blocks(profile))
     if cadence:
         blocks.extend(_cadence(profile, cadence))
+        blocks.extend(timing_blocks(profile))
     lead = say(
         "How wide each modality is, how many directions its features really vary in (its "
         "[[effective dimension]]), and how often it is measured: a modality a hundred times wider "

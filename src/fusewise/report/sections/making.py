@@ -55,6 +55,8 @@ def _facts(profile: Any, evaluation: Any) -> tuple[tuple[str, str], ...]:
             facts.extend(
                 (f"declared {str(key).replace('_', ' ')}", plain(value))
                 for key, value in declared.items()
+                # The part of a log that was counted has a note of its own.
+                if key != "requests"
             )
     if evaluation is not None:
         facts.append(("test samples", count(getattr(evaluation, "n", None))))
