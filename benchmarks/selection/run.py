@@ -90,7 +90,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--thresholds", nargs="+", default=[], help="name=value, for the tables")
     parser.add_argument("--look", help="why held-out or real scores are looked at")
     given = parser.parse_args()
-    given.half = list(ALL) if "all" in given.half else given.half
+    given.half = [h for h in ALL if h in given.half or "all" in given.half]
     if given.quick and given.half != ["calibration"]:
         parser.error("--quick is of the calibration half")
     if given.table and not given.look and set(given.half) & set(UNSEEN):
@@ -161,10 +161,13 @@ def main() -> None:
         unknown = sorted(set(given.cells) - set(posed))
         if unknown:
             raise SystemExit(f"--cells: no {', '.join(unknown)} in {' and '.join(given.half)}.")
+    # Tables are of the whole half and say what is missing.
+    names = list(posed)
+    if given.cells:
         posed = {name: posed[name] for name in given.cells}
     whole = given.table or fit(given, posed, folder)
     if given.table or not set(given.half) & set(UNSEEN) or given.look:
-        show(given, list(posed), folder)
+        show(given, names, folder)
     if not whole:
         raise SystemExit("Some deployments failed, see above.")
 
