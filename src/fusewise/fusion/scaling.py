@@ -66,7 +66,7 @@ class NormalScaling:
                 self.scores_[j, : len(knots)] = scores
             else:
                 self.center_[j], self.scale_[j] = _robust(ordered)
-            mapped = self._mapped(j, ordered)
+            mapped = self._mapped(slice(j, j + 1), ordered[:, None])[:, 0]
             self.mean_[j] = mapped.mean()
             deviation = mapped.std()
             self.deviation_[j] = deviation if deviation > 1e-9 else 1.0
@@ -74,19 +74,30 @@ class NormalScaling:
 
     def column(self, j: int, values: FloatArray) -> FloatArray:
         """Return scaled values (n_rows,) of column `j`; what is not finite becomes NaN."""
-        values = np.where(np.isfinite(values), values, np.nan)
-        if not self.varies_[j]:
-            return np.where(np.isnan(values), np.nan, 0.0)
-        mapped = self._mapped(j, np.clip(values, -_LARGEST, _LARGEST))
-        return np.clip((mapped - self.mean_[j]) / self.deviation_[j], -_LIMIT, _LIMIT)
+        return self.columns(slice(j, j + 1), values[:, None])[:, 0]
 
-    def _mapped(self, j: int, values: FloatArray) -> FloatArray:
-        n_knots = self.n_knots_[j]
-        if n_knots:
-            return np.interp(values, self.knots_[j, :n_knots], self.scores_[j, :n_knots])
-        # Beyond a million deviations the square would overflow, and order would be lost.
-        deviations = np.clip((values - self.center_[j]) / self.scale_[j], -1e6, 1e6)
-        return deviations / np.sqrt(1 + (deviations / _BEND) ** 2)
+    def columns(self, which: slice, values: FloatArray) -> FloatArray:
+        """Return scaled values (n_rows, n) of neighbouring columns; what is not finite becomes NaN."""
+        values = np.where(np.isfinite(values), values, np.nan)
+        mapped = self._mapped(which, np.clip(values, -_LARGEST, _LARGEST))
+        scaled = np.clip((mapped - self.mean_[which]) / self.deviation_[which], -_LIMIT, _LIMIT)
+        varies = self.varies_[which]
+        return scaled if varies.all() else np.where(varies | np.isnan(values), scaled, 0.0)
+
+    def _mapped(self, which: slice, values: FloatArray) -> FloatArray:
+        n_knots = self.n_knots_[which]
+        if n_knots.all():
+            mapped = np.empty_like(values)
+        else:
+            # Beyond a million deviations the square would overflow, and order would be lost.
+            deviations = np.clip((values - self.center_[which]) / self.scale_[which], -1e6, 1e6)
+            mapped = deviations / np.sqrt(1 + (deviations / _BEND) ** 2)
+        for j in np.flatnonzero(n_knots):
+            knots = slice(n_knots[j])
+            mapped[:, j] = np.interp(
+                values[:, j], self.knots_[which][j, knots], self.scores_[which][j, knots]
+            )
+        return mapped
 
 
 def bin_edges(scaled: FloatArray, n_bins: int) -> FloatArray:

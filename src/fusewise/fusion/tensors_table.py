@@ -13,6 +13,9 @@ from fusewise.fusion.scaling import NormalScaling, bin_edges, varies
 
 FloatArray = npt.NDArray[np.float64]
 
+# Cells that are scaled at once.
+_CELLS = 1 << 13
+
 
 class TableArrays(NamedTuple):
     """Rows of a table: ``values`` and ``missing`` (k, p), ``codes`` (k, c)."""
@@ -87,14 +90,16 @@ class TableTensors:
 
     def transform(self, frame: pd.DataFrame) -> TableArrays:
         frame = self.features_.aligned(frame)
-        # Column by column: whole tables in double precision may not fit beside each other.
         values = np.zeros((len(frame), len(self.numbers_)), dtype=np.float32)
         missing = np.zeros(values.shape, dtype=bool)
-        for j, name in enumerate(self.numbers_):
-            scaled = self.scaling_.column(j, frame[name].to_numpy(dtype=float))
+        # Few columns at a time: whole tables in double precision may not fit beside each other.
+        step = max(1, _CELLS // max(1, len(frame)))
+        for start in range(0, len(self.numbers_), step):
+            few = slice(start, start + step)
+            scaled = self.scaling_.columns(few, frame[self.numbers_[few]].to_numpy(dtype=float))
             empty = np.isnan(scaled)
-            values[:, j] = np.where(empty, 0.0, scaled)
-            missing[:, j] = empty & self.misses_[j]
+            values[:, few] = np.where(empty, 0.0, scaled)
+            missing[:, few] = empty & self.misses_[few]
         codes = np.zeros((len(frame), len(self.words_)), dtype=np.int64)
         for i, column in enumerate(self.words_):
             codes[:, i] = self._codes(i, frame[column])
