@@ -56,7 +56,7 @@ def test_a_need_tells_the_threshold_and_the_fact():
     """In numbers that somebody can check."""
     advice = recommend(declared_profile({"ehr": 1.0, "imaging": 0.6}, {"imaging": 0.4}), n_boot=1)
     own = {n.needed: (n.now, n.holds) for n in advice.needs if n.strategy == "early"}
-    words = "In use each modality is there for at least 0.90 of the samples, shown with confidence"
+    words = "In use each modality is there for at least 90 % of the samples, shown with confidence"
     assert own[words] == ("imaging 0.40", False)
 
 

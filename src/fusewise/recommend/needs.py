@@ -114,11 +114,11 @@ _NEEDED: Mapping[str, _Words] = {
         "It is not known how often each modality is there in use"
     ),
     "nearly always present": lambda f, t: (
-        f"In use each modality is there for at least {share(t.availability)} of the samples, shown "
-        "with confidence"
+        f"In use each modality is there for at least {100 * t.availability:g} % of the samples, "
+        "shown with confidence"
     ),
     "not nearly always present": lambda f, t: (
-        f"In use some modality is not shown to be there for {share(t.availability)} of the samples"
+        f"In use some modality is not shown to be there for {100 * t.availability:g} % of the samples"
     ),
     "dimension gap": lambda f, t: (
         f"The widest modality has at least {t.dimension_gap:g} times as many columns as the "
