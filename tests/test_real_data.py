@@ -33,7 +33,7 @@ def test_only_marked_tests_are_skipped(tmp_path: Path) -> None:
     """Without the data sets a marked test is skipped with a reason; its neighbours run."""
     folder = tmp_path / "checkout" / "tests" / "data"
     folder.mkdir(parents=True)
-    for name in ("conftest.py", "real_data.py"):
+    for name in ("conftest.py", "real_data.py", "spark_session.py"):
         shutil.copy(HERE / name, folder.parent)
     (folder / "test_both.py").write_text(
         "import pytest\n"

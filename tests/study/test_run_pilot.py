@@ -34,8 +34,8 @@ def test_a_study_file_asks_for_a_pilot(folder):
     assert len(said) == 4
     assert said[-1].startswith("4 of 4 fits, early fusion on 40 rows in ")
     assert run(folder, asked).executed == ()
-    # A latency limit changes the profile and nothing that the pilot reads.
-    limited = run(folder, asked | {"deployment.latency_ms": 5.0})
+    # A latency limit that rules nothing out changes the profile and nothing that the pilot reads.
+    limited = run(folder, asked | {"deployment.latency_ms": 5_000.0})
     assert limited.executed == ("profile", "recommend")
     told = [e for e in events if e.stage == "pilot" and e.state == "done"]
     assert told[0].message

@@ -63,12 +63,17 @@ def _call(given: Any) -> Call:
         n_rows = int(np.shape(given)[0])
     except (IndexError, ValueError, TypeError):
         n_rows = 0
+    return Call(n_rows, hashlib.blake2b(_content(given), digest_size=16).hexdigest())
+
+
+def _content(given: Any) -> bytes:
     if isinstance(given, pd.DataFrame | pd.Series):
-        content = pd.util.hash_pandas_object(given.astype(str)).to_numpy().tobytes()
-    else:
-        values = np.asarray(given)
-        content = values.tobytes() if values.dtype != object else repr(values.tolist()).encode()
-    return Call(n_rows, hashlib.blake2b(content, digest_size=16).hexdigest())
+        return bytes(pd.util.hash_pandas_object(given.astype(str)).to_numpy().tobytes())
+    if isinstance(given, list | tuple):
+        # Arrays in it may be of several shapes.
+        return b"".join(_content(part) for part in given)
+    values = np.asarray(given)
+    return values.tobytes() if values.dtype != object else repr(values.tolist()).encode()
 
 
 def _parts(model: Any) -> Iterator[Any]:
