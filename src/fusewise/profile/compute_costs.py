@@ -46,10 +46,10 @@ class Cost:
 ERROR = 2.5
 # In the order of the fields of Cost.
 COSTS = {
-    "early": Cost(1.1, 0.44, 1.8, 1.3, 0.72, 0.0, ERROR, 430.0),
-    "intermediate": Cost(7.4, 1.9, 7.7, 29.5, 12.2, 0.03, ERROR, 518.0),
-    "late": Cost(0.0, 0.78, 9.7, 9.7, 0.54, 18.1, ERROR, 428.0),
-    "attention": Cost(27.1, 1.1, 5.2, 26.5, 11.0, 1.6, ERROR, 520.0),
+    "early": Cost(0.0, 0.67, 1.0, 0.10, 1.05, 0.061, ERROR, 430.0),
+    "intermediate": Cost(10.3, 0.76, 7.0, 25.3, 0.76, 1.94, ERROR, 518.0),
+    "late": Cost(0.37, 0.079, 10.6, 17.3, 0.45, 2.97, ERROR, 428.0),
+    "attention": Cost(24.3, 0.58, 5.0, 28.9, 0.49, 1.23, ERROR, 520.0),
 }
 # Memory hardly depends on the model: measured between the estimate over this and times this.
 MEMORY_ERROR = 1.25
