@@ -25,7 +25,7 @@ from fusewise.evaluate.patterns import AT_LEAST, plan_patterns, score_n_absent, 
 from fusewise.evaluate.predictions import Answers, Predicted, Withholding, class_codes
 from fusewise.evaluate.requirements import (
     Requirement,
-    answer_requirement,
+    answer_each,
     check_requirements,
     plan_requirement,
 )
@@ -178,7 +178,6 @@ def evaluate(
         "by_pattern",
         score_patterns(scoring, test, natural, by_pattern, pattern_answers, mixture, population),
     )
-    asked = iter(required_answers)
     return Evaluation(
         task=task,
         metrics=tuple(metric.name for metric in chosen),
@@ -214,20 +213,9 @@ def evaluate(
         ),
         requirements=table(
             "requirements",
-            [
-                answer_requirement(
-                    scoring,
-                    requirement,
-                    metric,
-                    natural,
-                    headline,
-                    None if plan is None else (plan, next(asked)),
-                    test.modalities,
-                )
-                for requirement, metric, plan in zip(
-                    required, required_metrics, wanted, strict=True
-                )
-            ],
+            answer_each(
+                scoring, checked, wanted, required_answers, natural, headline, test.modalities
+            ),
         ),
         calibration=table(
             "calibration",

@@ -13,7 +13,7 @@ from fusewise.evaluate.mixture import find_mixture, weigh
 from fusewise.evaluate.predictions import Answers
 from fusewise.evaluate.requirements import (
     Requirement,
-    answer_requirement,
+    answer_each,
     check_requirements,
     plan_requirement,
 )
@@ -51,17 +51,6 @@ def answer_requirements(
     mixture = find_mixture(deployment, test, train_presence)
     headline = weigh(mixture, test.pattern, np.asarray(natural.answered))
     wanted = [plan_requirement(requirement, test) for requirement, _ in checked]
-    said = iter(answers.ask([w for w in wanted if w is not None]))
-    rows = [
-        answer_requirement(
-            scoring,
-            requirement,
-            metric,
-            natural,
-            headline,
-            None if plan is None else (plan, next(said)),
-            test.modalities,
-        )
-        for (requirement, metric), plan in zip(checked, wanted, strict=True)
-    ]
+    said = answers.ask([w for w in wanted if w is not None])
+    rows = answer_each(scoring, checked, wanted, said, natural, headline, test.modalities)
     return table("requirements", rows)

@@ -259,6 +259,31 @@ def plan_requirement(requirement: Requirement, test: MultimodalDataset) -> Withh
     return Withholding(requirement.where, rows, np.tile(keep, (len(rows), 1)))
 
 
+def answer_each(
+    scoring: Scoring,
+    checked: Iterable[tuple[Requirement, Metric]],
+    plans: Iterable[Withholding | None],
+    said: Iterable[Predicted],
+    natural: Predicted,
+    headline: Headline,
+    modalities: tuple[str, ...],
+) -> list[dict[str, Any]]:
+    """Return the row of each requirement; `said` answers the plans that are not None, in order."""
+    answers = iter(said)
+    return [
+        answer_requirement(
+            scoring,
+            requirement,
+            metric,
+            natural,
+            headline,
+            None if plan is None else (plan, next(answers)),
+            modalities,
+        )
+        for (requirement, metric), plan in zip(checked, plans, strict=True)
+    ]
+
+
 def answer_requirement(
     scoring: Scoring,
     requirement: Requirement,
