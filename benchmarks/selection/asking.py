@@ -29,7 +29,7 @@ from fusewise.recommend import Recommendation
 
 STRATEGIES = ("early", "late", "intermediate", "attention")
 # Cross-validation on complete cases: folds, rows at most, and the fewest of the rarest class.
-N_FOLDS, MOST_CASES, FEWEST = 3, 4_000, 10
+N_FOLDS, MOST_CASES, FEWEST = 3, 2_000, 10
 
 
 def make(advice: Recommendation, strategy: str, seed: int, **params: Any) -> Any:
@@ -121,16 +121,19 @@ def ask_cv(
             if strategy in advice.excluded:
                 continue
             each = []
+            before: Row | None = None
             for train, test in pairs:
                 made = partial(make, advice, strategy, posed.seed)
                 try:
-                    model = fit_within(
-                        made, strategy, some[train], posed.seed, cap=cap / N_FOLDS
-                    ).model
+                    one = fit_within(
+                        made, strategy, some[train], posed.seed, cap=cap / N_FOLDS, before=before
+                    )
                 except FusewiseError:
                     each.append(0.0)
                     continue
-                each.append(score(y[test], predicted(model, some[test])))
+                # The folds are of one size: the next begins where this one ended.
+                before = {"step": one.step, "used": one.used}
+                each.append(score(y[test], predicted(one.model, some[test])))
             scores[strategy] = float(np.mean(each))
     chosen = max(scores, key=lambda s: scores[s]) if scores else "early"
     return {

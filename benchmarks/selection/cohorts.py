@@ -12,7 +12,7 @@ import fusewise as fw
 from fusewise.data import Deployment
 from fusewise.simulate import Availability, Cohort, Interaction
 
-N_FRESH = 50_000
+N_FRESH = 20_000
 # Numbers held at a time: wide cells come in small parts.
 _AT_ONCE = 5_000_000
 _LARGEST = 25_000

@@ -11,7 +11,7 @@ from selection.posed import Array, Posed, withheld
 import fusewise as fw
 
 # Samples that a requirement is answered on at most.
-N_REQUIREMENT = 20_000
+N_REQUIREMENT = 10_000
 
 
 def codes(data: fw.MultimodalDataset) -> np.ndarray:
