@@ -24,6 +24,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AttentionFusionClassifier",
     "AttentionFusionRegressor",
+    "Comparison",
     "Deployment",
     "DeploymentProfile",
     "EarlyFusionClassifier",
@@ -44,6 +45,7 @@ __all__ = [
     "Study",
     "UserEncoder",
     "ampute",
+    "compare",
     "evaluate",
     "exceptions",
     "load",
@@ -60,7 +62,7 @@ __all__ = [
 if TYPE_CHECKING:
     from fusewise import exceptions
     from fusewise.data import Deployment, Modality, MultimodalDataset, split
-    from fusewise.evaluate import Evaluation, evaluate
+    from fusewise.evaluate import Comparison, Evaluation, compare, evaluate
     from fusewise.fusion import (
         AttentionFusionClassifier,
         AttentionFusionRegressor,

@@ -1,6 +1,8 @@
 """How a fitted predictor does per availability pattern, and whether that is what is required."""
 
 from fusewise.evaluate.bootstrap import resample
+from fusewise.evaluate.compare import compare
+from fusewise.evaluate.comparison import Comparison
 from fusewise.evaluate.degradation import RATES, plan_random
 from fusewise.evaluate.evaluation import evaluate
 from fusewise.evaluate.metrics import find_metric, sample_losses
@@ -11,11 +13,13 @@ from fusewise.evaluate.result import Evaluation
 
 __all__ = [
     "RATES",
+    "Comparison",
     "Evaluation",
     "Requirement",
     "RequirementError",
     "answer_requirements",
     "check_requirements",
+    "compare",
     "evaluate",
     "find_metric",
     "find_mixture",

@@ -133,7 +133,7 @@ def evaluate(
         metric    n
     0  roc_auc  200
     """
-    _check_numbers(n_boot, min_cell, withheld_patterns, rates, repeats, random_state)
+    check_numbers(n_boot, min_cell, withheld_patterns, rates, repeats, random_state)
     if test.target is None or test.task is None:
         raise EvaluationError(
             "The test set has no target, so nothing can be scored. Name target= when the dataset "
@@ -227,7 +227,7 @@ def evaluate(
     )
 
 
-def _check_numbers(
+def check_numbers(
     n_boot: int,
     min_cell: int,
     withheld_patterns: int,
@@ -235,6 +235,7 @@ def _check_numbers(
     repeats: int,
     random_state: int | None,
 ) -> None:
+    """Raise where a number that an evaluation is made with makes no sense."""
     least = {"n_boot": 0, "min_cell": 1, "withheld_patterns": 0, "repeats": 1}
     given = {
         "n_boot": n_boot,
