@@ -93,6 +93,8 @@ class Pace:
         self.prepared = 0.0
         self.epochs = 0
         self.first: tuple[Any, Any] | None = None
+        # What one network takes at least, where a forecast stopped the fit.
+        self.network_seconds = 0.0
 
     @property
     def epoch_seconds(self) -> float:
@@ -109,14 +111,17 @@ class Pace:
             self.prepared = time.process_time() - self.began
         if network != self.first and self.n_members:
             # The first network is done: the others take as long.
-            self._check(self.epochs * self.n_members)
+            self._check(self.epochs)
             self.n_members = 0
         self.epochs += 1
         if self.epochs == _LISTENED:
-            self._check(self.least * self.n_members)
+            self._check(self.least)
 
     def _check(self, epochs: int) -> None:
-        if self.prepared + epochs * self.epoch_seconds > self.cap:
+        """Stop where all networks together would not keep the cap with `epochs` each."""
+        each = epochs * self.epoch_seconds
+        if self.prepared + each * self.n_members > self.cap:
+            self.network_seconds = each
             raise PastCapError
 
 
@@ -167,6 +172,7 @@ def fit_within(
             return alone
         return fit_within(make, strategy, train, seed, cap=cap, before={"step": 0})
     in_vain, ladder = 0.0, steps(strategy, seed)
+    network_seconds = 0.0
     for number, step in enumerate(ladder[first:], start=first):
         params, rows = dict(step.params), part_of(train, step.share, seed)
         last = number == len(ladder) - 1
@@ -181,6 +187,8 @@ def fit_within(
                     continue
                 params["max_epochs"] = max(2, min(epochs, default["max_epochs"]))
             n_members = params.get("n_members", default["n_members"])
+            if n_members > 1 and n_members * network_seconds > cap:
+                continue
             pace = params["verbose"] = Pace(cap, n_members, default["patience"] + 1)
             if step.fewer_epochs:
                 pace.least = 0
@@ -191,6 +199,7 @@ def fit_within(
         except PastCapError:
             in_vain += time.process_time() - began
             if pace is not None and pace.epochs:
+                network_seconds = pace.network_seconds
                 here = _PLANNED * cap / pace.epoch_seconds
                 # The next step has as many rows, or half as many.
                 epochs = int(here * step.share / ladder[number + 1].share)

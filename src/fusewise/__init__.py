@@ -87,6 +87,7 @@ if TYPE_CHECKING:
 _ROOM_OF = {
     "AttentionFusionClassifier": "fusion",
     "AttentionFusionRegressor": "fusion",
+    "Comparison": "evaluate",
     "Deployment": "data",
     "DeploymentProfile": "profile",
     "EarlyFusionClassifier": "fusion",
@@ -107,6 +108,7 @@ _ROOM_OF = {
     "Study": "study",
     "UserEncoder": "fusion",
     "ampute": "simulate",
+    "compare": "evaluate",
     "evaluate": "evaluate",
     "load": "fusion",
     "make_cohort": "simulate",

@@ -85,6 +85,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "threshold": _REAL,
         "status": _TEXT,
         "reason": _TEXT,
+        "n_to_decide": _REAL,
     },
     "calibration": {
         "view": _TEXT,

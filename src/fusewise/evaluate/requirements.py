@@ -13,6 +13,7 @@ import numpy as np
 from fusewise.data import pattern_label
 from fusewise.evaluate.metrics import Metric, find_metric, tasks_of
 from fusewise.evaluate.predictions import Predicted, Withholding
+from fusewise.evaluate.sample_size import advice_on_size
 from fusewise.exceptions import EvaluationError, did_you_mean
 
 if TYPE_CHECKING:
@@ -328,6 +329,10 @@ def answer_requirement(
     note = columns.pop("note")
     effective = headline.effective_n if asked is None else float(len(rows))
     status, reason = _verdict(requirement, measured, scoring, rows, effective, note)
+    needed = np.nan
+    if status == UNDETERMINED:
+        needed = scoring.samples_to_decide(rows, effective, measured, requirement.threshold)
+        reason += advice_on_size(needed)
     return {
         "requirement": str(requirement),
         "metric": requirement.metric,
@@ -339,6 +344,7 @@ def answer_requirement(
         "threshold": float(requirement.threshold),
         "status": status,
         "reason": reason,
+        "n_to_decide": needed,
     }
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from fusewise.evaluate.bootstrap import class_strata, interval, resample, stream
 from fusewise.evaluate.predictions import Predicted, Rows
+from fusewise.evaluate.sample_size import rounded_up, times_as_many
 from fusewise.evaluate.words import plural
 
 if TYPE_CHECKING:
@@ -132,6 +133,24 @@ class Scoring:
         if round(effective_n) < len(rows):
             counts += f", effectively {effective_n:.0f}"
         return counts
+
+    def samples_to_decide(
+        self, rows: Rows, effective_n: float, measured: Measured, limit: float
+    ) -> float:
+        """Return how many samples like these would decide on which side of a limit the score is.
+
+        Never fewer than make the cell large enough to decide anything. NaN where that is not
+        known: without an interval, or where a class has no sample.
+        """
+        known = measured.replicates[np.isfinite(measured.replicates)]
+        if len(rows) == 0 or len(known) < 2 or np.isnan(measured.limits()[0]):
+            return np.nan
+        times = times_as_many(measured.estimate - limit, float(known.std()))
+        least = self.min_cell / effective_n
+        if self.n_classes:
+            rarest = int(np.bincount(self.truth[rows], minlength=self.n_classes).min())
+            least = max(least, CLASS_SHARE * self.min_cell / rarest) if rarest else np.nan
+        return rounded_up(len(rows) * max(times, least))
 
     def n_positive(self, rows: Rows) -> float:
         """Return the number of positives of a binary target; NaN for other tasks."""
