@@ -212,12 +212,24 @@ def evaluate(
     settings: Settings = None,
     force: Again = False,
     quiet: Quiet = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Show the requirements alone; without any it is an error."),
+    ] = False,
+    junit: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also write the requirements as JUnit XML."),
+    ] = None,
 ) -> None:
     """Show quality per availability pattern; the exit code answers the requirements."""
-    from fusewise.cli.show import show_evaluation
+    from fusewise.cli.show import show_evaluation, show_requirements
+    from fusewise.evaluate import write_junit
 
+    name = _to_check(study, root, settings, junit) if check or junit is not None else ""
     run = _run(study, folder, root, settings, "evaluate", quiet=quiet, force=force)
-    show_evaluation(run)
+    if junit is not None:
+        write_junit(run.evaluation, junit, suite=name)
+    (show_requirements if check else show_evaluation)(run)
     raise typer.Exit(run.exit_code)
 
 
@@ -254,6 +266,24 @@ def run(
     done = _run(study, folder, root, settings, "report", quiet=quiet, force=force)
     show_run(done)
     raise typer.Exit(done.exit_code)
+
+
+def _to_check(
+    study: Path, root: Path | None, settings: Sequence[str] | None, junit: Path | None
+) -> str:
+    """Return the study's name; raise where a check could not end well, before anything is trained."""
+    from fusewise.exceptions import StudyError
+    from fusewise.study import read_study
+
+    declared = read_study(study, root=root, overrides=settings or ())
+    if not declared.file.requirements:
+        raise StudyError(
+            f"{study.name} declares no requirements, so there is nothing to check. Add "
+            "`requirements:`, for instance `- {present: all, metric: roc_auc, at_least: 0.8}`."
+        )
+    if junit is not None and not junit.parent.is_dir():
+        raise StudyError(f"--junit: the folder {str(junit.parent)!r} does not exist. Create it.")
+    return declared.name
 
 
 def _asks_for_pilot(

@@ -158,6 +158,11 @@ def show_evaluation(run: Run) -> None:
     _show_requirements(console, run)
 
 
+def show_requirements(run: Run) -> None:
+    """Show the answers to the requirements, and nothing else."""
+    _show_requirements(new_console(), run)
+
+
 def show_run(run: Run) -> None:
     """Show what came out of a whole run; the last line is the path of the report."""
     console = new_console()

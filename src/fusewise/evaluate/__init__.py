@@ -5,6 +5,7 @@ from fusewise.evaluate.compare import compare
 from fusewise.evaluate.comparison import Comparison
 from fusewise.evaluate.degradation import RATES, plan_random
 from fusewise.evaluate.evaluation import evaluate
+from fusewise.evaluate.junit import write_junit
 from fusewise.evaluate.metrics import find_metric, sample_losses
 from fusewise.evaluate.mixture import find_mixture, weigh
 from fusewise.evaluate.required import answer_requirements
@@ -27,4 +28,5 @@ __all__ = [
     "resample",
     "sample_losses",
     "weigh",
+    "write_junit",
 ]
