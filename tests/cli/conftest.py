@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import fusewise.evaluate  # noqa: F401 - makes the room known to sys.modules
 from fusewise.cli import main
+from fusewise.fusion import PresenceOnlyClassifier
+from fusewise.study import model_stages, plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,3 +71,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "study.yaml").write_text(STUDY)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train on presence alone wherever a run would train something larger."""
+    monkeypatch.setattr(
+        model_stages, "make_estimator", lambda plan, job: PresenceOnlyClassifier(random_state=0)
+    )
+    monkeypatch.setattr(plan.BestSingle, "of", classmethod(lambda cls, late, train: None))
+    room = sys.modules["fusewise.evaluate"]
+    less = {"metrics": ["roc_auc"], "n_boot": 50, "rates": (), "withheld_patterns": 1}
+    monkeypatch.setattr(room, "evaluate", partial(room.evaluate, **less))

@@ -7,8 +7,6 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.cli.test_commands import quick  # noqa: F401 - a fixture
-
 pytestmark = pytest.mark.usefixtures("quick")
 
 MET = "{metric: log_loss, at_most: 99.0, present: [static]}"

@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -14,22 +13,7 @@ import pytest
 
 import fusewise.evaluate  # noqa: F401 - makes the room known to sys.modules
 from fusewise.cli import commands, progress, show, terminal
-from fusewise.fusion import PresenceOnlyClassifier
 from fusewise.study import StageEvent, fact_stages, model_stages
-
-
-@pytest.fixture
-def quick(monkeypatch):
-    """Train on presence alone wherever a run would train something larger."""
-    from fusewise.study import plan
-
-    monkeypatch.setattr(
-        model_stages, "make_estimator", lambda plan, job: PresenceOnlyClassifier(random_state=0)
-    )
-    monkeypatch.setattr(plan.BestSingle, "of", classmethod(lambda cls, late, train: None))
-    room = sys.modules["fusewise.evaluate"]
-    less = {"metrics": ["roc_auc"], "n_boot": 50, "rates": (), "withheld_patterns": 1}
-    monkeypatch.setattr(room, "evaluate", partial(room.evaluate, **less))
 
 
 def test_the_commands_are_those_that_are_documented(call):
