@@ -508,13 +508,14 @@ def test_a_broken_copy_breaks_its_law(law, kind, small):
     assert kind.__name__ in found[law]
 
 
-FIRST = dict(reversed(BROKEN))
+# All the others are as true and take a minute and a half together.
+QUICK = {1: CountsPoison, 5: ImputesTheMean, 9: RunsEveryExpert}
 
 
 @pytest.mark.parametrize(
     ("law", "kind"),
     [
-        pytest.param(law, kind, marks=() if FIRST[law] is kind else pytest.mark.slow)
+        pytest.param(law, kind, marks=() if QUICK.get(law) is kind else pytest.mark.slow)
         for law, kind in BROKEN
     ],
     ids=lambda v: getattr(v, "__name__", str(v)),
@@ -546,7 +547,7 @@ def test_the_estimator_that_is_given_is_not_changed(small):
     assert vars(model) == {"C": 0.5, "random_state": None, "verbose": None}
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 10_000), rates=st.lists(st.floats(0.3, 1.0), min_size=3, max_size=3))
 def test_the_laws_hold_under_random_presence(seed, rates):
     """Whatever the presence, a correct estimator keeps the laws about absence."""

@@ -13,7 +13,7 @@ import pytest
 
 import fusewise.evaluate  # noqa: F401 - makes the room known to sys.modules
 from fusewise.cli import commands, progress, show, terminal
-from fusewise.study import StageEvent, fact_stages, model_stages
+from fusewise.study import StageEvent, fact_stages, running
 
 
 def test_the_commands_are_those_that_are_documented(call):
@@ -188,7 +188,7 @@ def test_a_run_folder_that_cannot_be_written_is_said(folder, call):
 @pytest.mark.usefixtures("quick")
 def test_an_interruption_says_how_to_go_on(folder, call, monkeypatch):
     """Ctrl-C keeps what is finished; the same command goes on from there."""
-    fit = next(s for s in model_stages.MODEL_STAGES if s.name == "evaluate")
+    fit = next(s for s in running.STAGES if s.name == "evaluate")
 
     def stop(self, job):
         raise KeyboardInterrupt

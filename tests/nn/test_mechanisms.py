@@ -63,7 +63,7 @@ def outcome(mechanism, tokens, presence, *, need_weights=False):
     return fused.detach(), weights, gradients
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(name=mechanisms, presence=patterns, need_weights=st.booleans())
 def test_every_pattern_gives_finite_output(name, presence, need_weights):
     """Also the empty pattern, forwards and backwards, with weights asked for or not."""
@@ -77,7 +77,7 @@ def test_every_pattern_gives_finite_output(name, presence, need_weights):
     assert (weights is not None) == need_weights
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(name=mechanisms, presence=patterns)
 def test_weights_sum_to_one_over_what_is_there(name, presence):
     """Absent modalities and padded slots have none; a slot says whose it is and when it was."""
@@ -102,7 +102,7 @@ def test_weights_sum_to_one_over_what_is_there(name, presence):
     assert weights.valid[:, -1].all()
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     name=mechanisms,
     presence=patterns,
@@ -132,7 +132,7 @@ def test_what_stands_in_padded_slots_or_absent_rows_changes_nothing(
     assert all(torch.equal(before[2][key], after[2][key]) for key in before[2])
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(name=mechanisms, presence=patterns)
 def test_an_absent_modality_is_as_if_nobody_had_its_tokens(name, presence):
     """Rows of absent modalities are left out, whether the caller did that or not."""
@@ -143,7 +143,7 @@ def test_an_absent_modality_is_as_if_nobody_had_its_tokens(name, presence):
     assert torch.equal(all_rows, fewer_rows)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(name=mechanisms, presence=patterns)
 def test_a_sample_alone_gives_what_it_gives_in_a_batch(name, presence):
     """Samples do not touch each other, whatever groups they are computed in."""
@@ -178,7 +178,7 @@ def test_groups_of_similar_length_change_nothing(name, n_buckets):
     torch.testing.assert_close(expected, found, rtol=0, atol=1e-12)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(name=mechanisms, order=st.permutations(NAMES), seed=st.integers(0, 99))
 def test_the_order_of_modalities_and_of_tokens_has_no_effect(name, order, seed):
     """Neither the order in which modalities come nor that of the tokens of each.

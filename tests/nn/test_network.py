@@ -88,7 +88,7 @@ def outcome(network, batch, presence):
     return output, gradients
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(fusion=fusions, presence=patterns)
 def test_every_pattern_gives_finite_output(fusion, presence):
     """Forwards and backwards; an auxiliary head speaks for whoever has its modality."""
@@ -102,7 +102,7 @@ def test_every_pattern_gives_finite_output(fusion, presence):
         assert logits.shape == (len(sample), 2)
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(fusion=fusions, presence=patterns, poison=st.sampled_from([math.nan, math.inf, 1e30]))
 def test_rows_under_an_absent_modality_change_nothing(fusion, presence, poison):
     """Neither the output nor a gradient, bit for bit, whether rows are there or poisoned."""
@@ -181,7 +181,7 @@ def rows_inside(encoder: torch.nn.Module, run) -> list[int]:
     return sizes
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(fusion=fusions, presence=patterns)
 def test_a_sample_alone_gives_what_it_gives_in_a_batch(fusion, presence):
     """Samples do not touch each other."""
@@ -195,7 +195,7 @@ def test_a_sample_alone_gives_what_it_gives_in_a_batch(fusion, presence):
         torch.testing.assert_close(together[i], alone[0], rtol=0, atol=1e-12)
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(fusion=fusions, order=st.permutations(NAMES))
 def test_the_order_of_modalities_has_no_effect(fusion, order):
     """Rows may come in any order; columns of presence are in the order of the names."""

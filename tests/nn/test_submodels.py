@@ -85,7 +85,7 @@ def alone(network, fusion, j):
     return one
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(presence=patterns, fusion=fusions)
 def test_each_submodel_is_a_network_of_its_own(presence, fusion):
     """In every pattern each says what it would say alone: nothing passes between them."""

@@ -78,6 +78,7 @@ def stand_in(patch: pytest.MonkeyPatch) -> None:
     room = sys.modules["fusewise.evaluate"]
     less = {"metrics": ["roc_auc"], "n_boot": 50, "rates": (), "withheld_patterns": 1}
     patch.setattr(room, "evaluate", partial(room.evaluate, **less))
+    patch.setattr(room, "compare", partial(room.compare, **less))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 
 from fusewise.evaluate import Evaluation
 from fusewise.exceptions import FusewiseWarning, StudyError
-from fusewise.study import model_stages, read_study
+from fusewise.study import read_study, running
 from fusewise.study.provenance import describe_round
 
 ALL = ("data", "profile", "recommend", "fit", "presence", "evaluate", "report")
@@ -139,7 +139,7 @@ def test_an_interrupted_run_goes_on_after_its_last_finished_stage(
     folder, monkeypatch, stage, error
 ):
     """Whatever ends a run, finished stages are kept and the rest is done later."""
-    broken = next(s for s in model_stages.MODEL_STAGES if s.name == stage)
+    broken = next(s for s in running.STAGES if s.name == stage)
 
     def fail(job):
         raise error
@@ -164,7 +164,7 @@ def test_an_interruption_while_writing_leaves_no_half_of_a_result(folder, monkey
 
         return {"model.fusewise": write}
 
-    fit = next(s for s in model_stages.MODEL_STAGES if s.name == "fit")
+    fit = next(s for s in running.STAGES if s.name == "fit")
     with monkeypatch.context() as patch:
         patch.setattr(type(fit), "writers", half)
         with pytest.raises(KeyboardInterrupt):
@@ -340,7 +340,7 @@ def test_the_manifest_tells_versions_seeds_timings_and_content(finished):
 def test_a_score_that_does_not_exist_is_told_as_undefined(finished):
     """Neither the progress line nor the rounds of the report print nan; few samples are marked."""
     evaluation = Evaluation.from_json(finished / "run" / "evaluation.json")
-    stage = next(s for s in model_stages.MODEL_STAGES if s.name == "evaluate")
+    stage = next(s for s in running.STAGES if s.name == "evaluate")
     nothing = evaluation.headline.assign(estimate=np.nan, low=np.nan, high=np.nan)
     said = stage.summary(replace(evaluation, headline=nothing.assign(small=True, n=2)))
     assert said.startswith("roc_auc undefined (few samples); requirements: ")

@@ -234,6 +234,36 @@ def evaluate(
 
 
 @app.command()
+def compare(
+    study: StudyPath,
+    folder: Folder = None,
+    root: Root = None,
+    settings: Settings = None,
+    force: Again = False,
+    quiet: Quiet = False,
+    strategies: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="all, or names with commas between; default: evaluation.compare, else all.",
+        ),
+    ] = None,
+) -> None:
+    """Train several strategies and hold them against each other per availability pattern."""
+    from fusewise.cli.compared import show_comparison
+    from fusewise.study import read_study
+
+    settings = [*(settings or ())]
+    if strategies is not None:
+        named = strategies if strategies == "all" else f"[{strategies}]"
+        settings.append(f"evaluation.compare={named}")
+    elif not read_study(study, root=root, overrides=settings).file.evaluation.compare:
+        settings.append("evaluation.compare=all")
+    run = _run(study, folder, root, settings, "compare", quiet=quiet, force=force)
+    show_comparison(run.comparison)
+
+
+@app.command()
 def report(
     study: StudyPath,
     folder: Folder = None,

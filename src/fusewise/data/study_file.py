@@ -47,6 +47,7 @@ Moment = Annotated[str | int | float, BeforeValidator(_moment)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
+Strategies = list[Literal["early", "late", "intermediate", "attention"]]
 
 
 class Section(BaseModel):
@@ -248,7 +249,7 @@ class PilotSection(Section):
     seconds: Positive | None = None
     folds: Annotated[int, Field(ge=2)] = 3
     max_samples: Count = 4000
-    strategies: list[Literal["early", "late", "intermediate", "attention"]] | None = None
+    strategies: Strategies | None = None
     sizes: list[Positive] | None = None
     absent: list[Annotated[float, Field(ge=0, lt=1)]] | None = None
 
@@ -280,6 +281,19 @@ class TrainingSection(Section):
         return {True: {}, False: None}[value] if isinstance(value, bool) else value
 
 
+class EvaluationSection(Section):
+    """What is measured on the test rows beside the model itself."""
+
+    compare: (
+        Annotated[
+            list[Literal["all", "early", "late", "intermediate", "attention"]],
+            BeforeValidator(_names),
+            Field(min_length=1),
+        ]
+        | None
+    ) = None
+
+
 class StudyFile(Section):
     """A whole study file.
 
@@ -308,3 +322,4 @@ class StudyFile(Section):
     requirements: list[RequirementSection] = []
     profile: ProfileSection = ProfileSection()
     training: TrainingSection = TrainingSection()
+    evaluation: EvaluationSection = EvaluationSection()

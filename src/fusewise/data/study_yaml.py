@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from fusewise.data.study_file import (
     DeploymentSection,
+    EvaluationSection,
     ModalitySection,
     PilotSection,
     ProfileSection,
@@ -38,6 +39,7 @@ SECTIONS: dict[KeyPath, type[BaseModel]] = {
     ("requirements", "*"): RequirementSection,
     ("profile",): ProfileSection,
     ("training",): TrainingSection,
+    ("evaluation",): EvaluationSection,
     ("training", "pilot"): PilotSection,
 }
 

@@ -52,7 +52,8 @@ class Evaluation(Result):
         better, note. The difference is model minus baseline, paired on samples both answer.
     requirements : DataFrame
         requirement, metric, view, pattern, n, estimate, low, high, limit, threshold, status,
-        reason.
+        reason, n_to_decide. The last: how many samples like these would decide an undetermined
+        one (NaN for the others).
     calibration : DataFrame
         view, pattern, bin, n, mean_predicted, observed, low, high; binary tasks only.
     uncovered : tuple of str

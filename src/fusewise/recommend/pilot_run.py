@@ -114,7 +114,7 @@ def pilot(
     --------
     >>> import fusewise as fw
     >>> cohort = fw.make_cohort(
-    ...     300, 1, availability={"m3": 0.7}, deployment_availability={"m3": 0.4}, random_state=0
+    ...     150, 1, availability={"m3": 0.7}, deployment_availability={"m3": 0.4}, random_state=0
     ... )
     >>> profile = fw.profile(cohort.train, cohort.deployment, probes=False)
     >>> tried = pilot(cohort.train, profile, strategies=["early"], sizes=[1], absent=[], folds=2)

@@ -22,6 +22,7 @@ from fusewise.report.plain import plain_data
 from fusewise.report.render import render_html, render_markdown
 from fusewise.report.sections.availability import availability_section
 from fusewise.report.sections.calibration import calibration_section
+from fusewise.report.sections.comparison import comparison_section
 from fusewise.report.sections.compute import compute_section
 from fusewise.report.sections.degradation import degradation_section
 from fusewise.report.sections.dimensions import dimensions_section
@@ -40,6 +41,7 @@ _EXPECTED = {
     "profile": ("DeploymentProfile", ("availability", "patterns", "modalities")),
     "recommendation": ("Recommendation", ("strategy", "reasons", "stability")),
     "evaluation": ("Evaluation", ("by_pattern", "headline")),
+    "comparison": ("Comparison", ("differences", "leaders", "curve")),
     "training": ("TrainingLog", ("losses", "contributions", "n_epochs")),
 }
 
@@ -63,6 +65,7 @@ class Report:
     recommendation: Any = None
     evaluation: Any = None
     findings: tuple[Any, ...] | None = None
+    comparison: Any = None
     training: Any = None
     title: str = "Deployment report"
     provenance: Mapping[str, Any] | None = None
@@ -82,6 +85,7 @@ class Report:
             evidence_section(self.profile),
             compute_section(self.profile),
             patterns_section(self.evaluation, names),
+            comparison_section(self.comparison, names),
             degradation_section(self.evaluation),
             calibration_section(self.evaluation, names),
             training_section(self.training),
@@ -114,6 +118,7 @@ class Report:
             "recommendation": plain_data(self.recommendation),
             "evaluation": plain_data(self.evaluation),
             "findings": plain_data(self.findings),
+            "comparison": plain_data(self.comparison),
             "training": plain_data(self.training),
             "provenance": plain_data(self.provenance),
         }
@@ -196,6 +201,7 @@ def report(
     evaluation: Any = None,
     findings: Iterable[Any] | None = None,
     *,
+    comparison: Any = None,
     training: Any = None,
     title: str | None = None,
     provenance: Mapping[str, Any] | None = None,
@@ -213,6 +219,8 @@ def report(
     findings : iterable of findings, optional
         Objects with ``code``, ``title``, ``severity`` and ``detail``. An empty one says that an
         audit was made and found nothing; None leaves the section out.
+    comparison : Comparison, optional
+        What :func:`fusewise.compare` returned.
     training : TrainingLog, optional
         How a learned strategy was trained: what ``fusewise.study.TrainingLog.of(model)`` returns.
     title : str, optional
@@ -243,6 +251,7 @@ def report(
         "profile": profile,
         "recommendation": recommendation,
         "evaluation": evaluation,
+        "comparison": comparison,
         "training": training,
     }
     for name, value in given.items():
@@ -251,7 +260,7 @@ def report(
     if all(value is None for value in (*given.values(), found, provenance)):
         raise ReportError(
             "report: nothing to report; give at least one of profile, recommendation, evaluation, "
-            "findings, training or provenance."
+            "findings, comparison, training or provenance."
         )
     for finding in found or ():
         if not all(hasattr(finding, name) for name in ("code", "title", "severity")):
@@ -264,6 +273,7 @@ def report(
         recommendation,
         evaluation,
         found,
+        comparison,
         training,
         title or "Deployment report",
         provenance,
@@ -289,5 +299,6 @@ def _origin(name: str) -> str:
         "profile": "fusewise.profile",
         "recommendation": "fusewise.recommend",
         "evaluation": "fusewise.evaluate",
+        "comparison": "fusewise.compare",
         "training": "fusewise.study.TrainingLog.of",
     }[name]

@@ -31,7 +31,7 @@ from fusewise.study.training_log import Listener, TrainingLog
 LIBRARIES = ("lightgbm", "numpy", "scikit-learn")
 
 
-class _FitModel(Stage):
+class FitModel(Stage):
     """Train the strategy that was recommended or asked for."""
 
     name = "fit"
@@ -87,7 +87,7 @@ class _FitModel(Stage):
         return type(result).__name__ + ("" if log is None else f": {log.summary}")
 
 
-class _FitLate(_FitModel):
+class _FitLate(FitModel):
     """Train late fusion, the standing baseline and the source of the best single modality."""
 
     name = "late"
@@ -101,7 +101,7 @@ class _FitLate(_FitModel):
         return Plan("late", None)
 
 
-class _FitPresence(_FitModel):
+class _FitPresence(FitModel):
     """Train the model that sees presence alone, which shows what a shortcut would earn."""
 
     name = "presence"
@@ -178,7 +178,11 @@ class _WriteReport(Stage):
         made = provenance(job)
         return {
             "data": job.result("data").to_dict(),
-            "results": {n: job.keys[n] for n in ("profile", "recommend", "fit", "evaluate")},
+            "results": {
+                n: job.keys[n]
+                for n in ("profile", "recommend", "fit", "evaluate", "compare")
+                if n in job.keys
+            },
             # How long it took changes no result.
             "provenance": {name: value for name, value in made.items() if name != "seconds"},
         }
@@ -197,6 +201,7 @@ class _WriteReport(Stage):
             job.result("profile"),
             advice,
             evaluation,
+            comparison=job.result("compare"),
             training=TrainingLog.kept_in(job.folder),
             title=job.study.name,
             provenance=provenance(job),
@@ -209,10 +214,6 @@ class _WriteReport(Stage):
         return folder.file("report.html")
 
 
-MODEL_STAGES: tuple[Stage, ...] = (
-    _FitModel(),
-    _FitLate(),
-    _FitPresence(),
-    _Evaluate(),
-    _WriteReport(),
-)
+FIT_STAGES: tuple[Stage, ...] = (FitModel(), _FitLate(), _FitPresence())
+EVALUATE_STAGE: Stage = _Evaluate()
+REPORT_STAGE: Stage = _WriteReport()

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from fusewise import __version__
 from fusewise.exceptions import FusewiseWarning, StudyError, did_you_mean
+from fusewise.study.compare_stages import BESIDE_STAGES, COMPARE_STAGE
 from fusewise.study.fact_stages import FACT_STAGES
 from fusewise.study.fingerprints import key_of
 from fusewise.study.folder import RunFolder
 from fusewise.study.job import Job
-from fusewise.study.model_stages import MODEL_STAGES
+from fusewise.study.model_stages import EVALUATE_STAGE, FIT_STAGES, REPORT_STAGE
 from fusewise.study.plan import plan_training
 from fusewise.study.provenance import next_alternatives, next_step, note_round
 from fusewise.study.stage import Stage
@@ -24,15 +25,23 @@ from fusewise.study.stage import Stage
 if TYPE_CHECKING:
     from fusewise.study.declared import Study
 
-STAGES: tuple[Stage, ...] = (*FACT_STAGES, *MODEL_STAGES)
+STAGES: tuple[Stage, ...] = (
+    *FACT_STAGES,
+    *FIT_STAGES,
+    *BESIDE_STAGES,
+    EVALUATE_STAGE,
+    COMPARE_STAGE,
+    REPORT_STAGE,
+)
 
 # The commands that stop early, and the last stage of each.
 UNTIL = {
     "data": "data",
     "profile": "profile",
     "recommend": "recommend",
-    "fit": "presence",
+    "fit": BESIDE_STAGES[-1].name,
     "evaluate": "evaluate",
+    "compare": "compare",
     "report": "report",
 }
 
@@ -88,6 +97,8 @@ class Run:
     recommendation : Recommendation or None
     evaluation : Evaluation or None
         None where the run ended before.
+    comparison : Comparison or None
+        None where the study file asks for none, or the run ended before.
     report : Path or None
         The HTML report.
     trained : str or None
@@ -107,6 +118,7 @@ class Run:
     profile: Any = None
     recommendation: Any = None
     evaluation: Any = None
+    comparison: Any = None
     report: Path | None = None
     trained: str | None = None
     note: str = ""
@@ -183,6 +195,7 @@ def run_study(
             profile=job.result("profile"),
             recommendation=job.result("recommend"),
             evaluation=job.result("evaluate"),
+            comparison=job.result("compare"),
             report=opened.file("report.html") if "report" in job.keys else None,
             trained=None if plan is None else plan.strategy,
             note="" if plan is None else plan.note,
