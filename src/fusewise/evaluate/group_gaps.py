@@ -261,15 +261,14 @@ def _measure(
                 [side.standard(drawn, shares) for side in sides],
             )
             for i, scorers in bound.items():
-                for of, own, weighed in zip(moved[i], scorers, both, strict=True):
+                for of, own, given in zip(moved[i], scorers, both, strict=True):
                     if own is not None:
-                        mine, rest = (f(w) for f, w in zip(own, weighed, strict=True))
+                        mine, rest = (f(w) for f, w in zip(own, given, strict=True))
                         of[here] = scoring.metrics[i].drop(rest, mine)
     out = []
-    for (pair, equal), metric, of in zip(pairs, scoring.metrics, moved, strict=True):
+    for (pair, equal), metric, drawn_gaps in zip(pairs, scoring.metrics, moved, strict=True):
         scores, evened = pair.scores([None, None]), equal.scores(weights)
-        gap = Measured(float(metric.drop(scores[1], scores[0])), of[0], pair.note)
-        out.append(
-            (scores, gap, Measured(float(metric.drop(evened[1], evened[0])), of[1], equal.note))
-        )
+        gap = Measured(float(metric.drop(scores[1], scores[0])), drawn_gaps[0], pair.note)
+        stays = Measured(float(metric.drop(evened[1], evened[0])), drawn_gaps[1], equal.note)
+        out.append((scores, gap, stays))
     return out

@@ -54,7 +54,11 @@ class OperatingPoint:
                 f"{' and '.join(given) or 'neither'}: give exactly one of them."
             )
         value = getattr(self, given[0])
-        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < value < 1:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, numbers.Real)
+            or not 0 < float(value) < 1
+        ):
             raise EvaluationError(
                 f"operating point: {given[0]} is a number strictly between 0 and 1, got {value!r}."
             )
@@ -111,7 +115,7 @@ def net_benefit(
     alarm. The mean over samples is the net benefit, in true positives per sample.
     """
     harm = threshold / (1 - threshold)
-    return flagged * np.where(truth == 1, 1.0, -harm)
+    return np.asarray(flagged * np.where(truth == 1, 1.0, -harm), dtype=np.float64)
 
 
 def share_among(right: npt.NDArray[np.bool_], among: npt.NDArray[np.bool_]) -> Scorer:

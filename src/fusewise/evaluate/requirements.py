@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from fusewise.data import pattern_label
-from fusewise.evaluate.groups import labels_of, values_of
+from fusewise.evaluate.group_filter import Pairs, as_pairs, check_pairs, in_words, members
 from fusewise.evaluate.metrics import Metric, find_metric, tasks_of
 from fusewise.evaluate.mixture import weigh
 from fusewise.evaluate.predictions import Predicted, Presence, Withholding
@@ -90,7 +90,7 @@ class Requirement:
     at_least: float | None = None
     at_most: float | None = None
     max_drop: float | None = None
-    group: Mapping[str, str] | tuple[tuple[str, str], ...] = ()
+    group: Pairs | Mapping[str, str] = ()
 
     def __post_init__(self) -> None:
         present, absent = self.present, self.absent
@@ -107,7 +107,10 @@ class Requirement:
         object.__setattr__(self, "absent", tuple(absent or ()))
         if self.present == ():
             raise self._wrong("present", "present is an empty list; name a modality")
-        object.__setattr__(self, "group", self._as_pairs(self.group))
+        try:
+            object.__setattr__(self, "group", as_pairs(self.group))
+        except EvaluationError as error:
+            raise self._wrong("group", str(error)) from error
         if self.present is not None and self.absent:
             raise self._wrong("", "give present or absent, not both")
         given = [name for name in LIMITS if getattr(self, name) is not None]
@@ -172,28 +175,9 @@ class Requirement:
             return f"without {pattern_label(self.absent)}"
         return "on the deployment's mixture"
 
-    def _as_pairs(self, given: Any) -> tuple[tuple[str, str], ...]:
-        # Pairs in order of the names: a requirement stays hashable, and equal ones are equal.
-        if given is None or given == ():
-            return ()
-        if isinstance(given, tuple) and all(isinstance(pair, tuple) for pair in given):
-            given = dict(given)
-        if not isinstance(given, Mapping) or not given:
-            raise self._wrong(
-                "group", f"group names columns with their value, as {{'sex': 'F'}}, got {given!r}"
-            )
-        for name, value in given.items():
-            if isinstance(value, list | tuple | set | dict) or value is None:
-                raise self._wrong(
-                    "group",
-                    f"group {name!r} takes one value, got {value!r}; write one requirement for "
-                    f"each value, and '(unknown)' for empty cells",
-                )
-        return tuple(sorted((str(name), str(value)) for name, value in given.items()))
-
     def __str__(self) -> str:
         words = {"at_least": "at least", "at_most": "at most", "max_drop": "drop at most"}
-        who = " and ".join(f"{name} is {value}" for name, value in dict(self.group).items())
+        who = in_words(self.group)
         where = f"{self.where} where {who}" if who else self.where
         return f"{self.metric} {where}: {words[self.limit]} {self.threshold:g}"
 
@@ -250,28 +234,15 @@ class Requirement:
                 f"{self.metric} cannot be limited by {self.limit}, {side}; use {use}",
             )
         if samples is not None:
-            self._check_group(samples)
-        return metric
-
-    def _check_group(self, samples: pd.DataFrame) -> None:
-        for name, value in dict(self.group).items():
             try:
-                known = values_of(labels_of(samples, str(name)))
+                check_pairs(self.group, samples)
             except EvaluationError as error:
                 raise self._wrong("group", str(error).removesuffix(".")) from error
-            if value not in known:
-                raise self._wrong(
-                    "group",
-                    f"no sample has {name} {value!r}.{did_you_mean(value, known)} There are "
-                    f"{', '.join(known)}",
-                )
+        return metric
 
     def members(self, samples: pd.DataFrame) -> Presence:
         """Return which samples are of its group (n,); all of them without one."""
-        inside = np.ones(len(samples), dtype=bool)
-        for name, value in dict(self.group).items():
-            inside &= labels_of(samples, str(name)) == value
-        return inside
+        return members(self.group, samples)
 
     def _wrong(self, key: str, why: str) -> RequirementError:
         return RequirementError(key, f"{why}.")

@@ -158,13 +158,12 @@ class Evaluation(Result):
     def _gap_lines(self) -> list[str]:
         shown = self.group_gaps[self.group_gaps["verdict"] != NO_GAP]
         lines = ["Gaps between groups (positive: worse than the rest)"] if len(shown) else []
-        for r in shown.itertuples(index=False):
-            gap = (
-                "undefined"
-                if pd.isna(r.gap)
-                else f"{r.gap:+.3f} [{r.gap_low:+.3f}, {r.gap_high:+.3f}]"
-            )
-            lines.append(f"  {r.group} {r.value}: {r.metric} {gap}, {r.verdict} ({r.reason})")
+        for r in shown.to_dict("records"):
+            size = "undefined"
+            if not pd.isna(r["gap"]):
+                size = f"{r['gap']:+.3f} [{r['gap_low']:+.3f}, {r['gap_high']:+.3f}]"
+            who = f"{r['group']} {r['value']}"
+            lines.append(f"  {who}: {r['metric']} {size}, {r['verdict']} ({r['reason']})")
         return lines
 
     def _pattern_lines(self, most: int = 12) -> list[str]:
