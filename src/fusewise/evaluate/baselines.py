@@ -17,8 +17,9 @@ def score_baseline(
     """Return one row per metric: the baseline's score, and model minus baseline.
 
     Both are scored on the samples that both answer, as they came, and resampled by the same
-    weights: the difference is paired. ``better`` names the side that the interval of the
-    difference favours (``model`` or ``baseline``), ``neither`` where it contains zero.
+    weights: the difference is paired. ``better`` names the side that its interval favours
+    (``model`` or ``baseline``), ``neither`` where it contains zero; for a metric with a target the
+    interval of the difference in the distance from it.
     """
     rows = np.flatnonzero(model.answered & baseline.answered)
     at = np.arange(len(rows))
@@ -26,8 +27,7 @@ def score_baseline(
     out = []
     for metric, mine, theirs in zip(scoring.metrics, own, other, strict=True):
         difference = mine - theirs
-        low, high, _ = difference.limits()
-        up, down = ("model", "baseline") if metric.greater_is_better else ("baseline", "model")
+        low, high, _ = metric.drop(theirs, mine).limits()
         out.append(
             {
                 "baseline": name,
@@ -35,7 +35,7 @@ def score_baseline(
                 "metric": metric.name,
                 **theirs.columns(),
                 **difference.columns("difference"),
-                "better": up if low > 0 else down if high < 0 else "neither",
+                "better": "baseline" if low > 0 else "model" if high < 0 else "neither",
             }
         )
     return out

@@ -13,19 +13,14 @@ from fusewise.evaluate.columns import table
 from fusewise.evaluate.comparison import Comparison
 from fusewise.evaluate.curves import score_curves
 from fusewise.evaluate.degradation import RATES, plan_random
-from fusewise.evaluate.evaluation import (
-    canonical_order,
-    check_numbers,
-    classes_of,
-    responses_of,
-    scoring_of,
-)
 from fusewise.evaluate.metrics import choose_metrics
 from fusewise.evaluate.mixture import Mixture, find_mixture, mixture_notes, weigh
+from fusewise.evaluate.operating_points import OperatingPoint
 from fusewise.evaluate.pairs import (
     Pair,
     ahead,
     both_answer,
+    held_against,
     holm,
     p_value,
     pairs_of,
@@ -39,6 +34,13 @@ from fusewise.evaluate.requirements import (
     answer_each,
     check_requirements,
     plan_requirement,
+)
+from fusewise.evaluate.setting import (
+    canonical_order,
+    check_numbers,
+    classes_of,
+    responses_of,
+    scoring_of,
 )
 from fusewise.exceptions import EvaluationError
 
@@ -69,6 +71,7 @@ def compare(
     deployment: Any = None,
     requirements: Iterable[Requirement | Mapping[str, Any]] = (),
     train_presence: npt.ArrayLike | None = None,
+    operating_point: OperatingPoint | Mapping[str, float] | None = None,
     n_boot: int = 1000,
     min_cell: int = 30,
     withheld_patterns: int = 30,
@@ -93,8 +96,8 @@ def compare(
         single modality, presence only) among them.
     test : MultimodalDataset
         With a target; never seen in training.
-    metrics, deployment, requirements, train_presence, n_boot, min_cell, withheld_patterns, \
-rates, repeats, random_state
+    metrics, deployment, requirements, train_presence, operating_point, n_boot, min_cell, \
+withheld_patterns, rates, repeats, random_state
         As in :func:`evaluate`. Metrics by default as for predictors with probabilities, if all
         have them.
 
@@ -142,8 +145,11 @@ rates, repeats, random_state
     task = test.task
     test = test[canonical_order(test)]
     probabilities = all(hasattr(model, "predict_proba") for model in models.values())
-    chosen = choose_metrics(metrics, task, probabilities=probabilities)
-    checked = check_requirements(requirements, test.modalities, task)
+    point = None if operating_point is None else OperatingPoint.of(operating_point)
+    chosen = choose_metrics(metrics, task, probabilities=probabilities, operating_point=point)
+    checked = check_requirements(
+        requirements, test.modalities, task, operating_point=point, samples=test.samples
+    )
     classes = None
     if task != "regression":
         known = [classes_of(model, test) for model in models.values()]
@@ -203,8 +209,8 @@ rates, repeats, random_state
                     wanted,
                     said[name][len(asked) - n_required :],
                     natural[name],
-                    headlines[name],
-                    test.modalities,
+                    mixture,
+                    test,
                 )
             ],
         ),
@@ -261,7 +267,7 @@ def _differences(
             "all",
             headline.weights,
         )
-        found.append((pair, len(at), [a - b for a, b in zip(one, other, strict=True)]))
+        found.append((pair, len(at), held_against(scoring, one, other)))
     out = []
     for m, metric in enumerate(scoring.metrics):
         p = [p_value(scores[m]) for _, _, scores in found]

@@ -15,7 +15,8 @@ class Comparison(Result):
 
     Every ``low`` and ``high`` limits a 95 % percentile bootstrap interval; both sides of a
     difference are drawn by the same weights and scored on the samples that both answer. ``p`` is
-    two-sided, of no difference; ``p_adjusted`` is Holm's (1979), over all pairs of one metric and,
+    two-sided, of no difference (of a metric with a target, such as the calibration slope, in its
+    distance from it); ``p_adjusted`` is Holm's (1979), over all pairs of one metric and,
     in the tables by pattern, over all patterns of one view. Who is ``ahead`` is decided by
     ``p_adjusted`` below 0.05, never by the interval alone.
 

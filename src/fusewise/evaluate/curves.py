@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fusewise.evaluate.bootstrap import DEFINED, interval
-from fusewise.evaluate.pairs import Arms, crossing, pairs_of
+from fusewise.evaluate.pairs import Arms, crossing, held_against, pairs_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,11 +46,11 @@ def score_curves(
     numbers = [number for number, plan in enumerate(plans) for _ in plan]
     kept = {name: [one.answered & natural[name].answered for one in said[name]] for name in natural}
     # By experiment: every predictor's answers, so that equal parts are held once.
-    held = [Arms({name: said[name][e] for name in natural}) for e in range(len(numbers))]
+    experiments = [Arms({name: said[name][e] for name in natural}) for e in range(len(numbers))]
 
     def arm(name: str, rate: int, beside: str) -> list[Part]:
         return [
-            held[e].part(name, kept[name][e] & kept[beside][e])
+            experiments[e].part(name, kept[name][e] & kept[beside][e])
             for e, number in enumerate(numbers)
             if number == rate and (kept[name][e] & kept[beside][e]).any()
         ]
@@ -80,8 +80,9 @@ def score_curves(
     crossings = []
     for pair in pairs:
         first, second = ([next(found) for _ in which] for _ in pair)
+        held = [held_against(scoring, a, b) for a, b in zip(first, second, strict=True)]
         for m, metric in enumerate(scoring.metrics):
-            lines = [a[m] - b[m] for a, b in zip(first, second, strict=True)]
+            lines = [row[m] for row in held]
             crossings.append(
                 {"first": pair[0], "second": pair[1], "metric": metric.name, **_cross(rates, lines)}
             )

@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from fusewise.data import EMPTY_PATTERN
 from fusewise.evaluate.baselines import score_baseline
-from fusewise.evaluate.calibration import reliability
+from fusewise.evaluate.calibration import (
+    calibration_cells,
+    score_calibration,
+    score_reliability,
+)
 from fusewise.evaluate.columns import table
+from fusewise.evaluate.decision_curve import score_decisions
 from fusewise.evaluate.degradation import (
     RATES,
     plan_random,
@@ -19,10 +23,18 @@ from fusewise.evaluate.degradation import (
     score_random,
     score_single,
 )
-from fusewise.evaluate.metrics import Metric, choose_metrics
+from fusewise.evaluate.group_gaps import score_gaps
+from fusewise.evaluate.groups import (
+    find_groups,
+    group_presence,
+    score_groups,
+    score_groups_by_pattern,
+)
+from fusewise.evaluate.metrics import choose_metrics
 from fusewise.evaluate.mixture import find_mixture, mixture_notes, score_headline, weigh
+from fusewise.evaluate.operating_points import OperatingPoint
 from fusewise.evaluate.patterns import AT_LEAST, plan_patterns, score_n_absent, score_patterns
-from fusewise.evaluate.predictions import Answers, Predicted, Withholding, class_codes
+from fusewise.evaluate.predictions import Answers, Predicted, Withholding
 from fusewise.evaluate.requirements import (
     Requirement,
     answer_each,
@@ -30,7 +42,13 @@ from fusewise.evaluate.requirements import (
     plan_requirement,
 )
 from fusewise.evaluate.result import Evaluation
-from fusewise.evaluate.scoring import Scoring
+from fusewise.evaluate.setting import (
+    canonical_order,
+    check_numbers,
+    classes_of,
+    responses_of,
+    scoring_of,
+)
 from fusewise.evaluate.words import plural
 from fusewise.exceptions import EvaluationError
 
@@ -38,6 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from fusewise.data import MultimodalDataset
+    from fusewise.evaluate.scoring import Scoring
 
 
 def evaluate(
@@ -49,6 +68,8 @@ def evaluate(
     requirements: Iterable[Requirement | Mapping[str, Any]] = (),
     baselines: Mapping[str, Any] | None = None,
     train_presence: npt.ArrayLike | None = None,
+    operating_point: OperatingPoint | Mapping[str, float] | None = None,
+    groups: Iterable[str] | None = None,
     n_boot: int = 1000,
     min_cell: int = 30,
     withheld_patterns: int = 30,
@@ -75,9 +96,11 @@ def evaluate(
         With a target; never seen in training. The order of its samples has no effect.
     metrics : list of str, optional
         scikit-learn's scorer names without ``neg_``. Binary: roc_auc, average_precision,
-        log_loss, brier_score, accuracy, balanced_accuracy, f1. Multiclass: roc_auc (one against
-        rest, macro), log_loss, brier_score, accuracy, balanced_accuracy, f1_macro. Regression:
-        rmse, mae, r2.
+        log_loss, brier_score, accuracy, balanced_accuracy, f1, calibration_intercept,
+        calibration_slope, ece, and with an operating point sensitivity, specificity, ppv, npv,
+        alert_rate, net_benefit. Multiclass: roc_auc and average_precision (one against rest,
+        macro), log_loss, brier_score, accuracy, balanced_accuracy, f1_macro, f1_weighted.
+        Regression: rmse, mae, r2.
     deployment : optional
         What ``Deployment.of`` takes. None or ``"training"``: the training rows stand in if
         `train_presence` is given, else the test rows as they came; ``headline["source"]`` says so.
@@ -88,6 +111,12 @@ def evaluate(
         Simpler predictors to compare with, on the samples that both answer.
     train_presence : bool array (n_train, n_modalities), optional
         Presence of the training rows, columns in the order of ``test.modalities``.
+    operating_point : dict or OperatingPoint, optional
+        ``{"threshold": 0.2}``: from which probability of the positive class on a sample is
+        flagged; binary tasks only. For an alert rate, :func:`choose_threshold` finds it.
+    groups : list of str, optional
+        Columns of the samples whose values are compared (bias checks); default: the groups that
+        the dataset declares.
     n_boot : int
         Bootstrap replicates; 0 leaves the intervals out.
     min_cell : int
@@ -141,8 +170,14 @@ def evaluate(
         )
     task = test.task
     test = test[canonical_order(test)]
-    chosen = choose_metrics(metrics, task, probabilities=hasattr(model, "predict_proba"))
-    checked = check_requirements(requirements, test.modalities, task)
+    point = None if operating_point is None else OperatingPoint.of(operating_point)
+    chosen = choose_metrics(
+        metrics, task, probabilities=hasattr(model, "predict_proba"), operating_point=point
+    )
+    checked = check_requirements(
+        requirements, test.modalities, task, operating_point=point, samples=test.samples
+    )
+    grouped, group_notes = find_groups(test, groups)
     required, required_metrics = [r for r, _ in checked], [metric for _, metric in checked]
     classes = None if task == "regression" else classes_of(model, test)
     scoring = scoring_of(test, classes, chosen, n_boot, min_cell, random_state)
@@ -174,6 +209,10 @@ def evaluate(
     pattern_answers, single_answers, *random_answers, required_answers = said
 
     m = test.n_modalities
+    cells = []
+    if calibrated:
+        cells = calibration_cells(scoring, test, natural, by_pattern, pattern_answers, population)
+    by_group_pattern, unsplit = score_groups_by_pattern(scoring, test, natural, grouped, mixture)
     pattern_table = table(
         "by_pattern",
         score_patterns(scoring, test, natural, by_pattern, pattern_answers, mixture, population),
@@ -213,103 +252,26 @@ def evaluate(
         ),
         requirements=table(
             "requirements",
-            answer_each(
-                scoring, checked, wanted, required_answers, natural, headline, test.modalities
-            ),
+            answer_each(scoring, checked, wanted, required_answers, natural, mixture, test),
         ),
-        calibration=table(
-            "calibration",
-            _calibration(scoring, test, natural, by_pattern, pattern_answers) if calibrated else [],
+        calibration=table("calibration", score_reliability(scoring, cells)),
+        calibration_summary=table("calibration_summary", score_calibration(scoring, cells)),
+        decision_curve=table(
+            "decision_curve",
+            score_decisions(scoring, test, natural, mixture, point) if calibrated else [],
         ),
+        by_group=table("by_group", score_groups(scoring, natural, grouped)),
+        by_group_pattern=table("by_group_pattern", by_group_pattern),
+        group_presence=table(
+            "group_presence", group_presence(grouped, test.presence, test.modalities)
+        ),
+        group_gaps=table("group_gaps", score_gaps(scoring, test, natural, grouped, mixture)),
+        threshold=None if point is None else point.on_probability(),
         uncovered=headline.uncovered,
         notes=_notes(test, natural, left_out, mixture.weights, population)
-        + tuple(mixture_notes(mixture, headline, test.pattern, scoring)),
+        + tuple(mixture_notes(mixture, headline, test.pattern, scoring))
+        + tuple(group_notes + unsplit),
     )
-
-
-def check_numbers(
-    n_boot: int,
-    min_cell: int,
-    withheld_patterns: int,
-    rates: Sequence[float],
-    repeats: int,
-    random_state: int | None,
-) -> None:
-    """Raise where a number that an evaluation is made with makes no sense."""
-    least = {"n_boot": 0, "min_cell": 1, "withheld_patterns": 0, "repeats": 1}
-    given = {
-        "n_boot": n_boot,
-        "min_cell": min_cell,
-        "withheld_patterns": withheld_patterns,
-        "repeats": repeats,
-    }
-    for name, value in given.items():
-        if not isinstance(value, int | np.integer) or value < least[name]:
-            raise EvaluationError(f"{name} is a whole number from {least[name]}, got {value!r}.")
-    if random_state is not None and (
-        not isinstance(random_state, int | np.integer) or random_state < 0
-    ):
-        raise EvaluationError(
-            f"random_state is a whole number from 0, or None, got {random_state!r}: one seed, from "
-            f"which every draw gets its own stream."
-        )
-    for rate in rates:
-        if not 0 <= rate < 1:
-            raise EvaluationError(
-                f"rates are shares of the modality list from 0 to below 1, got {rate!r}."
-            )
-
-
-def canonical_order(test: MultimodalDataset) -> npt.NDArray[np.intp]:
-    """Return the order of the samples in which everything is computed."""
-    # By id, then presence (a slice may repeat a sample), so that the order given has no effect.
-    ids, _ = pd.factorize(np.asarray(test.ids).astype(str), sort=True)
-    return np.lexsort((*test.presence.T, ids))
-
-
-def classes_of(model: Any, test: MultimodalDataset) -> tuple[Any, ...]:
-    """Return the classes of the target and the predictor together."""
-    classes = tuple(test.classes or ())
-    known = tuple(np.asarray(getattr(model, "classes_", ())).tolist())
-    if test.task == "multiclass" or len(classes) < 2:
-        both = {*classes, *known}
-        classes = tuple(sorted(both, key=lambda c: (isinstance(c, str), c)))
-    if len(classes) < 2 or (test.task == "binary" and len(classes) != 2):
-        raise EvaluationError(
-            f"The test target has the classes {test.classes}, the predictor knows {known or '?'}; "
-            f"together that is no {test.task} task."
-        )
-    return classes
-
-
-def scoring_of(
-    test: MultimodalDataset,
-    classes: tuple[Any, ...] | None,
-    metrics: tuple[Metric, ...],
-    n_boot: int,
-    min_cell: int,
-    random_state: int | None,
-) -> Scoring:
-    """Return how scores of this test set are measured."""
-    target = np.asarray(test.target)
-    unit = test.ids if test.cluster is None else test.cluster
-    codes, _ = pd.factorize(np.asarray(unit).astype(str))
-    entropy = np.random.SeedSequence(random_state).entropy
-    assert isinstance(entropy, int)
-    return Scoring(
-        truth=target.astype(float) if classes is None else class_codes(target, classes, "target"),
-        n_classes=0 if classes is None else len(classes),
-        units=codes.astype(np.intp),
-        metrics=metrics,
-        n_boot=int(n_boot),
-        min_cell=int(min_cell),
-        entropy=entropy,
-    )
-
-
-def responses_of(metrics: Iterable[Metric]) -> set[str]:
-    """Return what the metrics read."""
-    return {metric.response for metric in metrics}
 
 
 def _ask_all(answers: Answers, groups: Sequence[Sequence[Withholding]]) -> list[list[Predicted]]:
@@ -325,29 +287,6 @@ def _pooled(scoring: Scoring, natural: Predicted) -> list[dict[str, Any]]:
         {"metric": metric.name, **score.columns(), "n": len(rows)}
         for metric, score in zip(scoring.metrics, measured, strict=True)
     ]
-
-
-def _calibration(
-    scoring: Scoring,
-    test: MultimodalDataset,
-    natural: Predicted,
-    experiments: Sequence[Withholding],
-    answers: Sequence[Predicted],
-) -> list[dict[str, Any]]:
-    pattern = test.pattern
-    cells = [("natural", "(all)", np.arange(len(test)), natural)]
-    for label in test.patterns()["pattern"]:
-        rows = np.flatnonzero(pattern == label)
-        cells.append(("natural", label, rows, natural[rows]))
-    for experiment, predicted in zip(experiments, answers, strict=True):
-        cells.append(("withheld", experiment.label, experiment.rows, predicted))
-    out = []
-    for view, label, rows, predicted in cells:
-        kept = predicted.answered
-        if kept.sum() >= scoring.min_cell:
-            probability = predicted[kept].response("probability")[:, 1]
-            out += reliability(probability, scoring.truth[rows[kept]] == 1, view, label)
-    return out
 
 
 def _notes(

@@ -6,76 +6,21 @@ computes the same quantities for many weightings at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn import metrics as skm
 
 from fusewise.evaluate import weighted
+from fusewise.evaluate.calibration_metrics import CALIBRATION
+from fusewise.evaluate.metric import ONE_CLASS, Metric
+from fusewise.evaluate.operating_points import AT_A_POINT, OperatingPoint, metrics_at
 from fusewise.evaluate.weighted import Floats, Scorer
 from fusewise.exceptions import EvaluationError, did_you_mean
 
-ONE_CLASS = "one class only"
-
-Point = Callable[[Any, Any, int, Floats | None], float]
-Bind = Callable[[Any, Any, int], Scorer]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One metric for one task.
-
-    Parameters
-    ----------
-    name : str
-        The name of scikit-learn's scorer without its ``neg_`` (``log_loss``, not
-        ``neg_log_loss``: scores keep their own sign here).
-    response : {"probability", "label"}
-        What it reads: class probabilities (n, n_classes), or predicted class codes (values for
-        regression) (n,).
-    greater_is_better : bool
-        False for losses.
-    needs : {"nothing", "two classes", "every class", "spread"}
-        What a set of samples must contain for the metric to be defined on it.
-    stratified : bool
-        Whether resampling keeps the number of samples of each class (ROC AUC only: it conditions
-        on the class, so this leaves its estimand alone; Brier score and average precision depend
-        on the prevalence, and stratifying would make their intervals too narrow).
-    point : callable
-        ``(truth, prediction, n_classes, sample_weight) -> float``, through scikit-learn.
-    bind : callable
-        ``(truth, prediction, n_classes) -> scorer`` over weight matrices.
-    """
-
-    name: str
-    response: Literal["probability", "label"]
-    greater_is_better: bool
-    point: Point
-    bind: Bind
-    needs: Literal["nothing", "two classes", "every class", "spread"] = "nothing"
-    stratified: bool = False
-
-    def undefined(self, truth: npt.NDArray[Any], n_classes: int) -> str:
-        """Return why the metric is undefined on these targets, or an empty string."""
-        if len(truth) == 0:
-            return "no sample"
-        if self.needs == "spread":
-            return "" if np.ptp(truth) > 0 else "the target does not vary"
-        if self.needs == "nothing":
-            return ""
-        seen = len(np.unique(truth))
-        if seen == 1:
-            return ONE_CLASS
-        if self.needs == "every class" and seen < n_classes:
-            return f"{n_classes - seen} of {n_classes} classes have no sample"
-        return ""
-
-    def drop(self, before: Any, after: Any) -> Any:
-        """How much worse `after` is than `before`: positive is worse, for gains and losses."""
-        return before - after if self.greater_is_better else after - before
+__all__ = ["METRICS", "ONE_CLASS", "Metric", "choose_metrics", "find_metric", "tasks_of"]
 
 
 def _own_probability(truth: npt.NDArray[np.intp], probability: Floats) -> Floats:
@@ -168,6 +113,7 @@ _BINARY = (
         bind=lambda y, p, k: weighted.f1(y, p, [1]),
         needs="two classes",
     ),
+    *CALIBRATION,
 )
 
 _MULTICLASS = (
@@ -182,6 +128,18 @@ _MULTICLASS = (
         needs="every class",
         stratified=True,
     ),
+    Metric(
+        "average_precision",
+        "probability",
+        greater_is_better=True,
+        point=lambda y, p, k, w: skm.average_precision_score(
+            np.eye(k)[y], p, average="macro", sample_weight=w
+        ),
+        bind=lambda y, p, k: weighted.macro(
+            [weighted.average_precision(y == c, p[:, c]) for c in range(k)]
+        ),
+        needs="every class",
+    ),
     *_CLASSIFICATION,
     Metric(
         "f1_macro",
@@ -191,6 +149,16 @@ _MULTICLASS = (
             y, p, labels=range(k), average="macro", sample_weight=w, zero_division=np.nan
         ),
         bind=lambda y, p, k: weighted.f1(y, p, list(range(k))),
+        needs="two classes",
+    ),
+    Metric(
+        "f1_weighted",
+        "label",
+        greater_is_better=True,
+        point=lambda y, p, k, w: skm.f1_score(
+            y, p, labels=np.unique(y), average="weighted", sample_weight=w, zero_division=0.0
+        ),
+        bind=lambda y, p, k: weighted.f1_weighted(y, p),
         needs="two classes",
     ),
 )
@@ -239,36 +207,61 @@ _ALSO_CALLED = {
     "auprc": "average_precision",
     "aupr": "average_precision",
     "brier": "brier_score",
+    "recall": "sensitivity",
+    "precision": "ppv",
+    "expected_calibration_error": "ece",
     "neg_root_mean_squared_error": "rmse",
     "neg_mean_absolute_error": "mae",
 }
 
 
-def find_metric(name: str, task: str) -> Metric:
+def find_metric(name: str, task: str, operating_point: OperatingPoint | None = None) -> Metric:
     """Return the metric of this name for this task.
+
+    Parameters
+    ----------
+    name, task : str
+    operating_point : OperatingPoint, optional
+        Where sensitivity, specificity, ppv, npv, alert_rate and net_benefit are taken.
 
     Raises
     ------
     EvaluationError
-        If the task has no such metric; the message lists those that it has.
+        If the task has no such metric (the message lists those that it has), or it needs an
+        operating point and none is declared.
 
     Examples
     --------
     >>> find_metric("roc_auc", "binary").greater_is_better
     True
+    >>> find_metric("sensitivity", "binary", OperatingPoint(threshold=0.2)).name
+    'sensitivity'
     """
     if task not in METRICS:
         raise EvaluationError(
             f"the task {task!r} cannot be evaluated: expected one of {', '.join(METRICS)}."
         )
     known = METRICS[task]
+    if name in AT_A_POINT and task == "binary":
+        return _at_a_point(name, operating_point)
     if name not in known:
         meant = _ALSO_CALLED.get(name.lower(), name.removeprefix("neg_"))
-        hint = did_you_mean(meant, known) or did_you_mean(f"{meant}_macro", known)
+        names = (*known, *(AT_A_POINT if task == "binary" else ()))
+        hint = did_you_mean(meant, names) or did_you_mean(f"{meant}_macro", names)
         raise EvaluationError(
-            f"unknown metric {name!r} for the task {task!r}.{hint} Known: {', '.join(known)}."
+            f"unknown metric {name!r} for the task {task!r}.{hint} Known: {', '.join(names)}."
         )
     return known[name]
+
+
+def _at_a_point(name: str, operating_point: OperatingPoint | None) -> Metric:
+    if operating_point is None:
+        raise EvaluationError(
+            f"{name} needs an operating point: declare from which probability on a sample is "
+            f"flagged, as operating_point={{'threshold': 0.2}}. For a fixed alert rate, let "
+            f"choose_threshold find the threshold on training rows."
+        )
+    return metrics_at(operating_point)[name]
 
 
 def sample_losses(truth: npt.NDArray[Any], prediction: npt.NDArray[Any], n_classes: int) -> Floats:
@@ -305,9 +298,12 @@ def tasks_of(name: str) -> tuple[str, ...]:
     ('binary', 'multiclass')
     """
     tasks = tuple(task for task, metrics in METRICS.items() if name in metrics)
+    if name in AT_A_POINT:
+        return ("binary",)
     if not tasks:
         meant = _ALSO_CALLED.get(name.lower(), name.removeprefix("neg_"))
         known = tuple(dict.fromkeys(m for metrics in METRICS.values() for m in metrics))
+        known += AT_A_POINT
         raise EvaluationError(
             f"unknown metric {name!r}.{did_you_mean(meant, known)} Known: {', '.join(known)}."
         )
@@ -315,7 +311,11 @@ def tasks_of(name: str) -> tuple[str, ...]:
 
 
 def choose_metrics(
-    names: Iterable[str] | None, task: str, *, probabilities: bool
+    names: Iterable[str] | None,
+    task: str,
+    *,
+    probabilities: bool,
+    operating_point: OperatingPoint | None = None,
 ) -> tuple[Metric, ...]:
     """Return the metrics of these names, or the task's defaults.
 
@@ -327,6 +327,8 @@ def choose_metrics(
     task : {"binary", "multiclass", "regression"}
     probabilities : bool
         Whether the predictor gives probabilities.
+    operating_point : OperatingPoint, optional
+        Binary tasks only.
     """
     if isinstance(names, str):
         raise EvaluationError(
@@ -336,7 +338,12 @@ def choose_metrics(
         names = _DEFAULTS.get(task, ())
         if task in ("binary", "multiclass") and not probabilities:
             names = ("accuracy", "balanced_accuracy", "f1" if task == "binary" else "f1_macro")
-    chosen = {name: find_metric(name, task) for name in names}
+    if operating_point is not None and task != "binary":
+        raise EvaluationError(
+            f"an operating point is for binary tasks, this one is {task}: there is no one "
+            f"probability from which on a sample is flagged."
+        )
+    chosen = {name: find_metric(name, task, operating_point) for name in names}
     if not chosen:
         find_metric("", task)
     return tuple(chosen.values())

@@ -14,7 +14,7 @@ from fusewise.evaluate.scoring import Measured
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from fusewise.evaluate.metrics import Metric
+    from fusewise.evaluate.metric import Metric
     from fusewise.evaluate.predictions import Predicted, Rows
     from fusewise.evaluate.scoring import Part, Scoring
     from fusewise.evaluate.weighted import Floats
@@ -85,12 +85,18 @@ def score_cell(
     found = scoring.arms(rows, asked, label)
     scores = dict(zip(predicted, found, strict=False))
     held = iter(found[len(predicted) :])
-    differences = {pair: _minus(next(held), next(held)) for pair in pairs}
+    differences = {pair: held_against(scoring, next(held), next(held)) for pair in pairs}
     return scores, differences
 
 
-def _minus(first: Sequence[Measured], second: Sequence[Measured]) -> list[Measured]:
-    return [a - b for a, b in zip(first, second, strict=True)]
+def held_against(
+    scoring: Scoring, first: Sequence[Measured], second: Sequence[Measured]
+) -> list[Measured]:
+    """Return first minus second by metric; with a target, of their distances from it."""
+    return [
+        a - b if metric.target is None else metric.drop(b, a)
+        for metric, a, b in zip(scoring.metrics, first, second, strict=True)
+    ]
 
 
 def p_value(difference: Measured) -> float:
@@ -138,7 +144,8 @@ def ahead(metric: Metric, pair: Pair, estimate: float, p: float) -> str:
     """Return which of a pair the difference (first minus second) favours, or ``neither``."""
     if not p < LEVEL:
         return "neither"
-    return pair[0] if (estimate > 0) == metric.greater_is_better else pair[1]
+    more_is_better = metric.greater_is_better and metric.target is None
+    return pair[0] if (estimate > 0) == more_is_better else pair[1]
 
 
 def standing(names: Sequence[str], favoured: Mapping[Pair, str]) -> tuple[str, tuple[str, ...]]:

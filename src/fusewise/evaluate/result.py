@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import pandas as pd
 
 from fusewise.data import EMPTY_PATTERN, Result, parse_pattern, pattern_label
+from fusewise.evaluate.columns import table
+from fusewise.evaluate.group_gaps import NO_GAP
 from fusewise.evaluate.requirements import MET, NOT_MET
+
+
+def _empty(name: str) -> Callable[[], pd.DataFrame]:
+    # Evaluations that were saved before a table existed are read with an empty one.
+    return lambda: table(name, [])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -56,6 +64,27 @@ class Evaluation(Result):
         one (NaN for the others).
     calibration : DataFrame
         view, pattern, bin, n, mean_predicted, observed, low, high; binary tasks only.
+    calibration_summary : DataFrame
+        view, pattern, n, n_positive, metric, estimate, low, high, if_calibrated, small, note;
+        binary tasks only. Intercept, slope and ECE in every cell of ``calibration``.
+        ``if_calibrated``: what a calibrated predictor shows on average in so few samples.
+    decision_curve : DataFrame
+        pattern, n, n_positive, threshold, net_benefit, treat_all, treat_none, advantage (each but
+        treat_none with _low and _high), small; binary tasks only. ``advantage``: over the better
+        of acting on all and on none.
+    by_group : DataFrame
+        group, value, n, n_abstained, n_positive, metric, estimate, low, high, small, note.
+    by_group_pattern : DataFrame
+        group, value, pattern, n, n_positive, metric, estimate, low, high, small, note.
+    group_presence : DataFrame
+        group, value, modality, n, rate, low, high, rest, difference, difference_low,
+        difference_high, lacks. How often each group has each modality, beside all others.
+    group_gaps : DataFrame
+        group, value, metric, n, n_rest, estimate, rest, gap, equal, by_availability (each of the
+        three with _low and _high), covered, small, verdict, reason. How much worse the group is
+        than the rest, as it is and at equal patterns.
+    threshold : float or None
+        The operating point: a sample is flagged from this probability on.
     uncovered : tuple of str
         Patterns of the deployment without an answered test sample.
     notes : tuple of str
@@ -76,6 +105,13 @@ class Evaluation(Result):
     calibration: pd.DataFrame
     uncovered: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    calibration_summary: pd.DataFrame = field(default_factory=_empty("calibration_summary"))
+    decision_curve: pd.DataFrame = field(default_factory=_empty("decision_curve"))
+    by_group: pd.DataFrame = field(default_factory=_empty("by_group"))
+    by_group_pattern: pd.DataFrame = field(default_factory=_empty("by_group_pattern"))
+    group_presence: pd.DataFrame = field(default_factory=_empty("group_presence"))
+    group_gaps: pd.DataFrame = field(default_factory=_empty("group_gaps"))
+    threshold: float | None = None
 
     @property
     def ok(self) -> bool:
@@ -107,6 +143,7 @@ class Evaluation(Result):
             lines.append("Requirements")
             for r in self.requirements.itertuples(index=False):
                 lines.append(f"  {r.status:<13} {r.requirement} ({_score(r)}; {r.reason})")
+        lines += self._gap_lines()
         lines += [f"Note: {note}" for note in self.notes]
         return "\n".join(lines)
 
@@ -117,6 +154,17 @@ class Evaluation(Result):
             mean = f"mean of patterns {r.by_pattern_mean:.3f}, effective n {r.effective_n:.0f}"
             mean += ", small" if getattr(r, "small", False) else ""
             lines.append(f"  {r.metric:<18} {_score(r):<22} {mean}")
+        return lines
+
+    def _gap_lines(self) -> list[str]:
+        shown = self.group_gaps[self.group_gaps["verdict"] != NO_GAP]
+        lines = ["Gaps between groups (positive: worse than the rest)"] if len(shown) else []
+        for r in shown.to_dict("records"):
+            size = "undefined"
+            if not pd.isna(r["gap"]):
+                size = f"{r['gap']:+.3f} [{r['gap_low']:+.3f}, {r['gap_high']:+.3f}]"
+            who = f"{r['group']} {r['value']}"
+            lines.append(f"  {who}: {r['metric']} {size}, {r['verdict']} ({r['reason']})")
         return lines
 
     def _pattern_lines(self, most: int = 12) -> list[str]:

@@ -49,13 +49,18 @@ class Measured:
     replicates: Floats
     note: str = ""
 
-    def __sub__(self, other: Measured) -> Measured:
+    def __sub__(self, other: Measured | float) -> Measured:
         """Return the paired difference: both were resampled by the same weights."""
+        if isinstance(other, int | float):
+            return Measured(self.estimate - other, self.replicates - other, self.note)
         return Measured(
             self.estimate - other.estimate,
             self.replicates - other.replicates,
             self.note or other.note,
         )
+
+    def __abs__(self) -> Measured:
+        return Measured(abs(self.estimate), np.abs(self.replicates), self.note)
 
     def limits(self) -> tuple[float, float, str]:
         """Return low, high and the note (of the estimate, else of the interval)."""
@@ -212,11 +217,11 @@ class Scoring:
     ) -> tuple[float, str]:
         at, predicted = part
         truth = self.truth[rows[at]]
-        note = metric.undefined(truth, self.n_classes)
+        response = predicted.response(metric.response)
+        note = metric.undefined(truth, self.n_classes, response)
         if note:
             return np.nan, note
         base = None if weights is None else weights[at]
-        response = predicted.response(metric.response)
         return float(metric.point(truth, response, self.n_classes, base)), ""
 
     def _start(self, points: Sequence[tuple[float, str]]) -> Measured:

@@ -126,6 +126,20 @@ def f1(truth: npt.NDArray[np.intp], label: npt.NDArray[np.intp], classes: list[i
     return scorer
 
 
+def f1_weighted(truth: npt.NDArray[np.intp], label: npt.NDArray[np.intp]) -> Scorer:
+    """Weighted F1 of each class, averaged by the weight of the class in `truth`."""
+    true = np.eye(int(max(truth.max(initial=0), label.max(initial=0))) + 1)[truth]
+    said = np.eye(true.shape[1])[label]
+    both = true * said
+
+    def scorer(weights: Floats) -> Floats:
+        support = weights @ true
+        each = np.nan_to_num(ratio(2 * (weights @ both), support + weights @ said))
+        return ratio(np.einsum("ij,ij->i", each, support), support.sum(axis=1))
+
+    return scorer
+
+
 def r2(truth: Floats, value: Floats) -> Scorer:
     """Weighted share of the variance of `truth` that `value` explains."""
     centred = truth - truth.mean()
