@@ -124,3 +124,46 @@ def test_who_is_emptied_does_not_pass_for_a_drop(cohort):
     assert half["n_emptied"] > 50
     assert half["estimate"] < result.pooled["estimate"].iloc[0]
     np.testing.assert_allclose(half[["drop", "drop_low", "drop_high"]].astype(float), 0, atol=1e-12)
+
+
+def test_the_area_is_the_mean_over_the_rates(cohort, oracle):
+    """Trapezoids over the curve's own figures, with an interval narrower than the widest rate's."""
+    result = evaluate(oracle, cohort(800), metrics=["log_loss"], n_boot=200, rates=(0.0, 0.2, 0.6))
+    curve = result.degradation[result.degradation["withheld"].str.startswith("k=")]
+    (area,) = result.degradation_summary.query("summary.str.startswith('area')").to_dict("records")
+    weights = np.array([0.1, 0.3, 0.2]) / 0.6
+    assert area["estimate"] == pytest.approx(weights @ curve["estimate"].to_numpy())
+    assert area["drop"] == pytest.approx(weights @ curve["drop"].to_numpy())
+    assert area["low"] < area["estimate"] < area["high"]
+    assert area["drop_low"] > 0
+
+
+def test_the_worst_pattern_has_limits_for_all_it_was_chosen_from(cohort, oracle):
+    """The strongest modality alone missing is not the worst: two missing are; its limits widen."""
+    test = cohort(1500, rates={"a": 0.7, "b": 0.7, "c": 0.7})
+    result = evaluate(oracle, test, metrics=["roc_auc"], n_boot=200, rates=())
+    worst = result.degradation_summary.set_index("summary").loc["worst pattern, withheld"]
+    assert worst["where"] == "c"
+    cell = result.by_pattern.query("view == 'withheld' and pattern == 'c'").iloc[0]
+    assert worst["drop"] == cell["drop"]
+    assert worst["of"] == 6
+    assert worst["drop_low"] < cell["drop_low"]
+    assert worst["drop_high"] > cell["drop_high"]
+
+
+def test_the_deployments_patterns_are_withheld_from_the_same_samples(cohort, oracle):
+    """Complete samples, half of them without a in use: the score of that mixture is found."""
+    test = cohort(4000)
+    result = evaluate(
+        oracle,
+        test,
+        metrics=["log_loss"],
+        n_boot=100,
+        rates=(),
+        deployment={"patterns": {"a+b+c": 0.5, "b+c": 0.5}},
+    )
+    row = result.degradation_summary.set_index("summary").loc["the deployment's patterns, withheld"]
+    cells = result.by_pattern.query("view == 'withheld'").set_index("pattern")["estimate"]
+    assert row["estimate"] == pytest.approx((cells["a+b+c"] + cells["b+c"]) / 2)
+    assert row["drop"] == pytest.approx((cells["b+c"] - cells["a+b+c"]) / 2)
+    assert row["n"] == 4000

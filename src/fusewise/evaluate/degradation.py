@@ -8,12 +8,14 @@ import numpy as np
 
 from fusewise.evaluate.bootstrap import stream
 from fusewise.evaluate.predictions import Predicted, Withholding
+from fusewise.evaluate.scoring import Measured
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fusewise.data import MultimodalDataset
     from fusewise.evaluate.scoring import Part, Scoring
+    from fusewise.evaluate.weighted import Floats
 
 RATES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7)
 
@@ -103,16 +105,22 @@ def score_random(
     answers: Sequence[Sequence[Predicted]],
     rates: Sequence[float],
     n_modalities: int,
-) -> list[dict[str, Any]]:
-    """Return one row per rate and metric, averaged over the repeats.
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the degradation curve, and the area under it.
 
-    Samples that withholding emptied are left out of that repeat, from the score with everything
-    too: the drop compares the same samples. ``n`` and ``n_emptied`` are means over repeats.
+    Curve: one row per rate and metric, averaged over the repeats. Samples that withholding emptied
+    are left out of that repeat, from the score with everything too: the drop compares the same
+    samples. ``n`` and ``n_emptied`` are means over repeats.
+
+    Area: one row per metric, the mean of the score over the rates from the lowest to the highest
+    (trapezoids), beside that of the same samples with everything. All rates are resampled
+    together, so that it has an interval.
     """
     known = np.flatnonzero(natural.answered)
     before = natural[known]
     untouched: Part = (np.arange(len(known)), before)
-    out = []
+    arms: list[list[Part]] = []
+    commons = []
     for rate, plan, predictions in zip(rates, plans, answers, strict=True):
         after: list[Part] = []
         full: list[Part] = []
@@ -122,22 +130,75 @@ def score_random(
             after.append((at, mine[at]))
             full.append(untouched if len(at) == len(known) else (at, before[at]))
         scored = float(np.mean([len(at) for at, _ in after]))
-        common = {
-            "withheld": plan[0].label,
-            "n_withheld": rate * n_modalities,
-            "rate": rate,
-            "n": round(scored),
-            "n_emptied": len(known) - scored,
-            "small": any(scoring.small(known[at]) for at, _ in after),
-        }
-        out += _rows(scoring, known, [after, full], f"random:{rate:g}", common)
+        commons.append(
+            {
+                "withheld": plan[0].label,
+                "n_withheld": rate * n_modalities,
+                "rate": rate,
+                "n": round(scored),
+                "n_emptied": len(known) - scored,
+                "small": any(scoring.small(known[at]) for at, _ in after),
+            }
+        )
+        arms += [after, full]
+    if not arms:
+        return [], []
+    found = scoring.arms(known, arms, "random")
+    after_all, full_all = found[::2], found[1::2]
+    curve = []
+    for common, without, complete in zip(commons, after_all, full_all, strict=True):
+        curve += _scored(scoring, without, complete, common)
+    if len(rates) < 2:
+        return curve, []
+    shares = area_weights(rates)
+    area = _scored(
+        scoring,
+        [mean_of(scores, shares) for scores in zip(*after_all, strict=True)],
+        [mean_of(scores, shares) for scores in zip(*full_all, strict=True)],
+        {"n": len(known), "small": any(common["small"] for common in commons)},
+    )
+    return curve, area
+
+
+def area_weights(rates: Sequence[float]) -> Floats:
+    """Return what each rate counts in the mean over the range of rates, by trapezoids.
+
+    Examples
+    --------
+    >>> area_weights([0.0, 0.2, 0.6]).round(3).tolist()
+    [0.167, 0.5, 0.333]
+    """
+    order = np.argsort(rates)
+    at = np.asarray(rates, dtype=np.float64)[order]
+    steps = np.diff(at)
+    weights = np.zeros(len(at))
+    weights[:-1] += steps / 2
+    weights[1:] += steps / 2
+    out = np.zeros(len(at))
+    out[order] = weights / steps.sum()
     return out
+
+
+def mean_of(scores: Sequence[Measured], shares: Floats) -> Measured:
+    """Return a weighted mean of scores that were resampled together."""
+    note = next((score.note for score in scores if score.note), "")
+    estimate = float(shares @ [score.estimate for score in scores])
+    return Measured(estimate, shares @ np.stack([score.replicates for score in scores]), note)
 
 
 def _rows(
     scoring: Scoring, rows: Any, arms: list[list[Part]], label: str, common: dict[str, Any]
 ) -> list[dict[str, Any]]:
     without, complete = scoring.arms(rows, arms, label)
+    return _scored(scoring, without, complete, common)
+
+
+def _scored(
+    scoring: Scoring,
+    without: Sequence[Measured],
+    complete: Sequence[Measured],
+    common: dict[str, Any],
+) -> list[dict[str, Any]]:
     out = []
     for metric, after, before in zip(scoring.metrics, without, complete, strict=True):
         drop = metric.drop(before, after)

@@ -32,8 +32,10 @@ from fusewise.evaluate.groups import (
 )
 from fusewise.evaluate.metrics import choose_metrics
 from fusewise.evaluate.mixture import find_mixture, mixture_notes, score_headline, weigh
+from fusewise.evaluate.monotone import score_nested
 from fusewise.evaluate.operating_points import OperatingPoint
 from fusewise.evaluate.patterns import AT_LEAST, plan_patterns, score_n_absent, score_patterns
+from fusewise.evaluate.pooling import pool_cells
 from fusewise.evaluate.predictions import Answers, Predicted, Withholding
 from fusewise.evaluate.requirements import (
     Requirement,
@@ -49,6 +51,8 @@ from fusewise.evaluate.setting import (
     responses_of,
     scoring_of,
 )
+from fusewise.evaluate.shifted import plan_lost, score_shifted
+from fusewise.evaluate.summary import summarise
 from fusewise.evaluate.words import plural
 from fusewise.exceptions import EvaluationError
 
@@ -201,22 +205,25 @@ def evaluate(
     )
     singles = plan_single(test)
     randoms = plan_random(test, rates, repeats, scoring.entropy)
+    lost = plan_lost(test)
     wanted = [plan_requirement(r, test) for r in required]
     said = _ask_all(
         answers,
-        [by_pattern, singles, *randoms, [w for w in wanted if w is not None]],
+        [by_pattern, singles, lost, *randoms, [w for w in wanted if w is not None]],
     )
-    pattern_answers, single_answers, *random_answers, required_answers = said
+    pattern_answers, single_answers, lost_answers, *random_answers, required_answers = said
 
     m = test.n_modalities
     cells = []
     if calibrated:
         cells = calibration_cells(scoring, test, natural, by_pattern, pattern_answers, population)
     by_group_pattern, unsplit = score_groups_by_pattern(scoring, test, natural, grouped, mixture)
-    pattern_table = table(
-        "by_pattern",
-        score_patterns(scoring, test, natural, by_pattern, pattern_answers, mixture, population),
+    pattern_rows = score_patterns(
+        scoring, test, natural, by_pattern, pattern_answers, mixture, population
     )
+    pattern_table = pool_cells(table("by_pattern", pattern_rows))
+    curve, area = score_random(scoring, natural, randoms, random_answers, rates, m)
+    losses = task == "regression" or "probability" in responses
     return Evaluation(
         task=task,
         metrics=tuple(metric.name for metric in chosen),
@@ -234,8 +241,17 @@ def evaluate(
         ),
         degradation=table(
             "degradation",
-            score_single(scoring, natural, singles, single_answers, m)
-            + score_random(scoring, natural, randoms, random_answers, rates, m),
+            score_single(scoring, natural, singles, single_answers, m) + curve,
+        ),
+        degradation_summary=table(
+            "degradation_summary",
+            summarise(scoring, natural, pattern_table, by_pattern, pattern_answers, mixture, area),
+        ),
+        shifted=table(
+            "shifted", score_shifted(scoring, test, natural, mixture, lost, lost_answers)
+        ),
+        nested=table(
+            "nested", score_nested(scoring, by_pattern, pattern_answers) if losses else []
         ),
         baselines=table(
             "baselines",

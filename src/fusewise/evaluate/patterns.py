@@ -158,7 +158,7 @@ def score_n_absent(
         ]
         if own:
             rows = np.concatenate([e.rows[p.answered] for e, p in own])
-            cells.append(("withheld", k, rows, _stack([p[p.answered] for _, p in own]), len(own)))
+            cells.append(("withheld", k, rows, stack([p[p.answered] for _, p in own]), len(own)))
     out = []
     for view, k, rows, predicted, n_patterns in cells:
         measured = scoring.measure(rows, predicted, f"{view}:{k} absent")
@@ -178,7 +178,9 @@ def score_n_absent(
     return out
 
 
-def _stack(parts: Sequence[Predicted]) -> Predicted:
+def stack(parts: Sequence[Predicted]) -> Predicted:
+    """Return the predictions of several experiments, one after the other."""
+
     def join(values: list[Any]) -> Floats | None:
         return None if values[0] is None else np.concatenate(values)
 

@@ -45,10 +45,12 @@ class Evaluation(Result):
         metric, estimate, low, high, n, note. The test set as it came.
     by_pattern : DataFrame
         view, pattern, n_absent, n, n_positive, metric, estimate, low, high, small, weight,
-        population, drop, drop_low, drop_high, note. Natural: samples that came with the pattern.
+        population, drop, drop_low, drop_high, pooled_estimate, pooled_low, pooled_high, note.
+        Natural: samples that came with the pattern.
         Withheld: modalities taken from the complete cases (population ``complete``) or from all
         samples that have at least the pattern's modalities (``at least``), with the paired drop
-        from the same samples as they came. ``weight``: the pattern's in the mixture.
+        from the same samples as they came. ``weight``: the pattern's in the mixture. ``pooled``:
+        natural cells, drawn towards each other (empirical Bayes); beside the raw figure only.
     by_n_absent : DataFrame
         view, n_absent, n, metric, estimate, low, high, small, n_patterns, population, note.
     degradation : DataFrame
@@ -83,6 +85,19 @@ class Evaluation(Result):
         group, value, metric, n, n_rest, estimate, rest, gap, equal, by_availability (each of the
         three with _low and _high), covered, small, verdict, reason. How much worse the group is
         than the rest, as it is and at equal patterns.
+    degradation_summary : DataFrame
+        summary, where, of, metric, n, estimate, low, high, drop, drop_low, drop_high, small, note.
+        The worst pattern of either view (limits that hold for all ``of`` cells at once), the
+        deployment's patterns withheld from the same samples, the area under the degradation
+        curve.
+    shifted : DataFrame
+        kind, scenario, n, effective_n, n_emptied, metric, estimate, low, high, change, change_low,
+        change_high, small, note. The headline were a pattern twice as often, a modality lost, or
+        never there; a positive change is worse, for losses too.
+    nested : DataFrame
+        fewer, more, added, n, difference, low, high, p, p_adjusted, hurts, share_worse, share_low,
+        share_high, small. Mean loss with one modality more minus without it, on the same samples:
+        above zero it does harm.
     threshold : float or None
         The operating point: a sample is flagged from this probability on.
     uncovered : tuple of str
@@ -111,6 +126,9 @@ class Evaluation(Result):
     by_group_pattern: pd.DataFrame = field(default_factory=_empty("by_group_pattern"))
     group_presence: pd.DataFrame = field(default_factory=_empty("group_presence"))
     group_gaps: pd.DataFrame = field(default_factory=_empty("group_gaps"))
+    degradation_summary: pd.DataFrame = field(default_factory=_empty("degradation_summary"))
+    shifted: pd.DataFrame = field(default_factory=_empty("shifted"))
+    nested: pd.DataFrame = field(default_factory=_empty("nested"))
     threshold: float | None = None
 
     @property
