@@ -44,6 +44,8 @@ __all__ = [
     "Study",
     "UserEncoder",
     "ampute",
+    "conformalise",
+    "coverage_by_pattern",
     "evaluate",
     "exceptions",
     "load",
@@ -54,13 +56,22 @@ __all__ = [
     "read_study",
     "recommend",
     "report",
+    "risk_coverage",
     "split",
+    "value_of_asking",
 ]
 
 if TYPE_CHECKING:
     from fusewise import exceptions
     from fusewise.data import Deployment, Modality, MultimodalDataset, split
-    from fusewise.evaluate import Evaluation, evaluate
+    from fusewise.evaluate import (
+        Evaluation,
+        conformalise,
+        coverage_by_pattern,
+        evaluate,
+        risk_coverage,
+        value_of_asking,
+    )
     from fusewise.fusion import (
         AttentionFusionClassifier,
         AttentionFusionRegressor,
@@ -105,6 +116,8 @@ _ROOM_OF = {
     "Study": "study",
     "UserEncoder": "fusion",
     "ampute": "simulate",
+    "conformalise": "evaluate",
+    "coverage_by_pattern": "evaluate",
     "evaluate": "evaluate",
     "load": "fusion",
     "make_cohort": "simulate",
@@ -114,7 +127,9 @@ _ROOM_OF = {
     "read_study": "study",
     "recommend": "recommend",
     "report": "report",
+    "risk_coverage": "evaluate",
     "split": "data",
+    "value_of_asking": "evaluate",
 }
 
 

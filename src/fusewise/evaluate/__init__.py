@@ -1,6 +1,11 @@
 """How a fitted predictor does per availability pattern, and whether that is what is required."""
 
+from fusewise.evaluate.abstention import RiskCoverage, risk_coverage
+from fusewise.evaluate.asking import value_of_asking
 from fusewise.evaluate.bootstrap import resample
+from fusewise.evaluate.conformal import conformalise
+from fusewise.evaluate.conformal_predictor import ConformalPredictor
+from fusewise.evaluate.conformal_table import coverage_by_pattern
 from fusewise.evaluate.degradation import RATES, plan_random
 from fusewise.evaluate.evaluation import evaluate
 from fusewise.evaluate.metrics import find_metric, sample_losses
@@ -11,16 +16,22 @@ from fusewise.evaluate.result import Evaluation
 
 __all__ = [
     "RATES",
+    "ConformalPredictor",
     "Evaluation",
     "Requirement",
     "RequirementError",
+    "RiskCoverage",
     "answer_requirements",
     "check_requirements",
+    "conformalise",
+    "coverage_by_pattern",
     "evaluate",
     "find_metric",
     "find_mixture",
     "plan_random",
     "resample",
+    "risk_coverage",
     "sample_losses",
+    "value_of_asking",
     "weigh",
 ]
