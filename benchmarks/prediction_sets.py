@@ -225,7 +225,9 @@ def tables(rows: list[dict[str, object]]) -> dict[str, pd.DataFrame]:
         everyone = real[real["pattern"] == "(all)"]
         common = ["coverage", "low", "high", "lowest_class_coverage", "mean_size"]
         common += ["share_empty", "share_single", "share_everything"]
-        out["Real: all test samples as they came"] = everyone[["set", "method", "n", *common]]
+        out["Real: all test samples as they came"] = everyone[
+            ["set", "method", "n", *common]
+        ].astype({"n": int})
         out["Real: patterns with at least 30 test samples"] = summary.reset_index()
         natural = large[large["view"] == "natural"]
         out["Real: natural patterns with at least 30 test samples"] = natural[
