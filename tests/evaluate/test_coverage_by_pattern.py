@@ -117,6 +117,26 @@ def test_the_abstained_are_left_out(cohort, oracle):
     assert "(none)" not in set(table["pattern"])
 
 
+def test_patterns_that_the_model_cannot_answer_stay_as_rows(cohort, oracle_type):
+    """A predictor of one modality has no sets without it: the row stays, with n of 0 and why."""
+
+    class OnlyB(oracle_type):
+        def answerable(self, dataset):
+            return dataset.presence[:, dataset.modalities.index("b")].copy()
+
+        def predict_proba(self, dataset):
+            return super().predict_proba(dataset.only("b"))
+
+    calibration, test = parts(cohort, rates=RATES)
+    table = coverage_by_pattern(conformalise(OnlyB(), calibration), test)
+    silent = table[(table["pattern"] == "a+c")]
+    assert silent["view"].tolist() == ["natural", "withheld"]
+    assert (silent["n"] == 0).all()
+    assert silent["coverage"].isna().all()
+    assert set(silent["note"]) == {"the predictor answers no sample here"}
+    assert table.iloc[0]["n"] == int(test.presence[:, 1].sum())
+
+
 def test_a_regression_is_told_in_widths():
     """Intervals: the width is the size, infinite where too few samples stand for a pattern."""
     cohort = fw.make_cohort(

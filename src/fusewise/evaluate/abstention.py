@@ -21,7 +21,7 @@ from fusewise.exceptions import EvaluationError, did_you_mean
 
 if TYPE_CHECKING:
     from fusewise.data import MultimodalDataset
-    from fusewise.evaluate.predictions import Rows
+    from fusewise.evaluate.predictions import Rows, Withholding
     from fusewise.evaluate.scoring import Part, Scoring
     from fusewise.evaluate.weighted import Floats, Scorer
 
@@ -173,35 +173,25 @@ def risk_coverage(
     test = test[canonical_order(test)]
     classes = None if regression else classes_of(model, test)
     scoring = scoring_of(test, classes, (_AURC, _RISK), n_boot, min_cell, random_state)
-    said = Answers(model, test, {"label" if regression else "probability"}, classes)
-    sure = Answers(_Narrowness(model), test, {"label"}, None) if regression else None
-    mixture = find_mixture(deployment, test, None)
-    experiments, population, _ = plan_patterns(
-        test, mixture, min_cell=min_cell, limit=withheld_patterns
+    cells = _cells(
+        Answers(model, test, {"label" if regression else "probability"}, classes),
+        Answers(_Narrowness(model), test, {"label"}, None) if regression else None,
+        loss,
+        scoring,
+        test,
+        plan_patterns(
+            test, find_mixture(deployment, test, None), min_cell=min_cell, limit=withheld_patterns
+        ),
     )
-    natural = _judge(
-        loss, scoring, np.arange(len(test)), said.natural, sure.natural if sure else None
-    )
-    cells = [("natural", EVERYONE, np.arange(len(test)), natural, AS_IT_CAME)]
-    pattern = test.pattern
-    for label in test.patterns()["pattern"]:
-        rows = np.flatnonzero(pattern == label)
-        if label != EMPTY_PATTERN or natural.answered[rows].any():
-            cells.append(("natural", label, rows, natural[rows], AS_IT_CAME))
-    confident = sure.ask(experiments) if sure else [None] * len(experiments)
-    for e, values, other in zip(experiments, said.ask(experiments), confident, strict=True):
-        judged = _judge(loss, scoring, e.rows, values, other)
-        cells.append(("withheld", e.label, e.rows, judged, population))
     curve: list[dict[str, Any]] = []
     area: list[dict[str, Any]] = []
     for view, label, rows, judged, who in cells:
         kept = rows[judged.answered]
+        names = test.modalities if label == EVERYONE else parse_pattern(label)
         common = {
             "view": view,
             "pattern": label,
-            "n_absent": 0
-            if label == EVERYONE
-            else len(test.modalities) - len(parse_pattern(label)),
+            "n_absent": len(test.modalities) - len(names),
             "n": len(kept),
             "small": scoring.small(kept),
             "population": who,
@@ -229,6 +219,31 @@ class _Narrowness:
         # Upper minus lower limit differs in the last bits where widths are the same.
         share, power = np.frexp(sizes(self.model.predict_set(dataset)))
         return np.asarray(1 / (1 + np.ldexp(np.round(share, 9), power)))
+
+
+def _cells(
+    said: Answers,
+    sure: Answers | None,
+    loss: str,
+    scoring: Scoring,
+    test: MultimodalDataset,
+    plan: tuple[list[Withholding], str, list[str]],
+) -> list[tuple[str, str, Rows, Predicted, str]]:
+    """Return view, pattern, samples, what they lose and how sure it is, and who they are."""
+    experiments, population, _ = plan
+    everyone = np.arange(len(test))
+    natural = _judge(loss, scoring, everyone, said.natural, sure.natural if sure else None)
+    cells = [("natural", EVERYONE, everyone, natural, AS_IT_CAME)]
+    pattern = test.pattern
+    for label in test.patterns()["pattern"]:
+        rows = np.flatnonzero(pattern == label)
+        if label != EMPTY_PATTERN or natural.answered[rows].any():
+            cells.append(("natural", label, rows, natural[rows], AS_IT_CAME))
+    confident = sure.ask(experiments) if sure else [None] * len(experiments)
+    for e, values, other in zip(experiments, said.ask(experiments), confident, strict=True):
+        judged = _judge(loss, scoring, e.rows, values, other)
+        cells.append(("withheld", e.label, e.rows, judged, population))
+    return cells
 
 
 def _judge(

@@ -59,10 +59,12 @@ def conformalise(
         - ``exact`` (CP-MDA-Exact): those with at least P's modalities, scored with exactly P.
         - ``nested`` (CP-MDA-Nested, for sets in its later form CP-MDA-Nested*): all that share a
           modality with P, each scored with what it shares and compared with the test sample seen
-          through the same. More samples for rare patterns, larger sets. Its miscoverage is that of
-          an average of p-values, of which twice is one (Vovk and Wang, Biometrika 2020): so the
-          worst case is about ``2 * alpha``; where fewer modalities mean larger scores it is
-          ``alpha`` or less, which is what was met in every benchmark. Samples that share nothing
+          through the same. More samples for rare patterns, larger sets. A class is left out by an
+          average of p-values, one per presence that is shared; such an average is below ``alpha``
+          with probability ``alpha`` if they agree, usually less if they scatter, and at most
+          ``2 * alpha`` whatever their dependence (Vovk and Wang, Biometrika 2020; small groups add
+          a little).
+          The papers give conditions under which it is ``alpha``. Samples that share nothing
           with P are left out.
         - ``auto``: ``exact`` where it has enough samples to leave anything out of a set (9 for
           ``alpha=0.1``), else ``nested`` where that has, else ``exact``, whose set is then
