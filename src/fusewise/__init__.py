@@ -45,7 +45,10 @@ __all__ = [
     "Study",
     "UserEncoder",
     "ampute",
+    "choose_threshold",
     "compare",
+    "conformalise",
+    "coverage_by_pattern",
     "evaluate",
     "exceptions",
     "load",
@@ -56,13 +59,25 @@ __all__ = [
     "read_study",
     "recommend",
     "report",
+    "risk_coverage",
     "split",
+    "value_of_asking",
 ]
 
 if TYPE_CHECKING:
     from fusewise import exceptions
     from fusewise.data import Deployment, Modality, MultimodalDataset, split
-    from fusewise.evaluate import Comparison, Evaluation, compare, evaluate
+    from fusewise.evaluate import (
+        Comparison,
+        Evaluation,
+        choose_threshold,
+        compare,
+        conformalise,
+        coverage_by_pattern,
+        evaluate,
+        risk_coverage,
+        value_of_asking,
+    )
     from fusewise.fusion import (
         AttentionFusionClassifier,
         AttentionFusionRegressor,
@@ -108,7 +123,10 @@ _ROOM_OF = {
     "Study": "study",
     "UserEncoder": "fusion",
     "ampute": "simulate",
+    "choose_threshold": "evaluate",
     "compare": "evaluate",
+    "conformalise": "evaluate",
+    "coverage_by_pattern": "evaluate",
     "evaluate": "evaluate",
     "load": "fusion",
     "make_cohort": "simulate",
@@ -118,7 +136,9 @@ _ROOM_OF = {
     "read_study": "study",
     "recommend": "recommend",
     "report": "report",
+    "risk_coverage": "evaluate",
     "split": "data",
+    "value_of_asking": "evaluate",
 }
 
 

@@ -1,5 +1,7 @@
 """How a fitted predictor does per availability pattern, and whether that is what is required."""
 
+from fusewise.evaluate.abstention import RiskCoverage, risk_coverage
+from fusewise.evaluate.asking import value_of_asking
 from fusewise.evaluate.bootstrap import resample
 from fusewise.evaluate.choose_threshold import (
     ThresholdChoice,
@@ -8,6 +10,9 @@ from fusewise.evaluate.choose_threshold import (
 )
 from fusewise.evaluate.compare import compare
 from fusewise.evaluate.comparison import Comparison
+from fusewise.evaluate.conformal import conformalise
+from fusewise.evaluate.conformal_predictor import ConformalPredictor
+from fusewise.evaluate.conformal_table import coverage_by_pattern
 from fusewise.evaluate.degradation import RATES, plan_random
 from fusewise.evaluate.evaluation import evaluate
 from fusewise.evaluate.junit import write_junit
@@ -21,22 +26,28 @@ from fusewise.evaluate.result import Evaluation
 __all__ = [
     "RATES",
     "Comparison",
+    "ConformalPredictor",
     "Evaluation",
     "OperatingPoint",
     "Requirement",
     "RequirementError",
+    "RiskCoverage",
     "ThresholdChoice",
     "answer_requirements",
     "check_requirements",
     "choose_threshold",
     "compare",
+    "conformalise",
+    "coverage_by_pattern",
     "evaluate",
     "find_metric",
     "find_mixture",
     "plan_random",
     "resample",
+    "risk_coverage",
     "sample_losses",
     "threshold_for_rate",
+    "value_of_asking",
     "weigh",
     "write_junit",
 ]

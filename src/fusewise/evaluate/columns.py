@@ -141,68 +141,6 @@ COLUMNS: dict[str, dict[str, str]] = {
         "low": _REAL,
         "high": _REAL,
     },
-    "compared_overall": {
-        "model": _TEXT,
-        **_SCORE,
-        "n": _INT,
-        "effective_n": _REAL,
-        "small": _FLAG,
-        "source": _TEXT,
-        "note": _TEXT,
-    },
-    "compared_differences": {
-        "first": _TEXT,
-        "second": _TEXT,
-        "metric": _TEXT,
-        "n": _INT,
-        "difference": _REAL,
-        "low": _REAL,
-        "high": _REAL,
-        "p": _REAL,
-        "p_adjusted": _REAL,
-        "ahead": _TEXT,
-        "note": _TEXT,
-    },
-    "compared_by_pattern": {
-        "view": _TEXT,
-        "pattern": _TEXT,
-        "n": _INT,
-        "model": _TEXT,
-        **_SCORE,
-        "small": _FLAG,
-        "weight": _REAL,
-        "note": _TEXT,
-    },
-    "leaders": {
-        "view": _TEXT,
-        "pattern": _TEXT,
-        "n": _INT,
-        "metric": _TEXT,
-        "small": _FLAG,
-        "weight": _REAL,
-        "leader": _TEXT,
-        "unbeaten": _TEXT,
-        "note": _TEXT,
-    },
-    "compared_curve": {
-        "model": _TEXT,
-        "rate": _REAL,
-        "n_withheld": _REAL,
-        "n": _INT,
-        **_SCORE,
-        "small": _FLAG,
-        "note": _TEXT,
-    },
-    "crossovers": {
-        "first": _TEXT,
-        "second": _TEXT,
-        "metric": _TEXT,
-        "rate": _REAL,
-        "low": _REAL,
-        "high": _REAL,
-        "share": _REAL,
-        "note": _TEXT,
-    },
     "calibration_summary": {
         "view": _TEXT,
         "pattern": _TEXT,
@@ -287,11 +225,77 @@ COLUMNS: dict[str, dict[str, str]] = {
         "reason": _TEXT,
     },
 }
-COLUMNS["compared_requirements"] = {"model": _TEXT, **COLUMNS["requirements"]}
+
+# Those of a comparison, beside the ones of an evaluation.
+COMPARED: dict[str, dict[str, str]] = {
+    "compared_overall": {
+        "model": _TEXT,
+        **_SCORE,
+        "n": _INT,
+        "effective_n": _REAL,
+        "small": _FLAG,
+        "source": _TEXT,
+        "note": _TEXT,
+    },
+    "compared_differences": {
+        "first": _TEXT,
+        "second": _TEXT,
+        "metric": _TEXT,
+        "n": _INT,
+        "difference": _REAL,
+        "low": _REAL,
+        "high": _REAL,
+        "p": _REAL,
+        "p_adjusted": _REAL,
+        "ahead": _TEXT,
+        "note": _TEXT,
+    },
+    "compared_by_pattern": {
+        "view": _TEXT,
+        "pattern": _TEXT,
+        "n": _INT,
+        "model": _TEXT,
+        **_SCORE,
+        "small": _FLAG,
+        "weight": _REAL,
+        "note": _TEXT,
+    },
+    "leaders": {
+        "view": _TEXT,
+        "pattern": _TEXT,
+        "n": _INT,
+        "metric": _TEXT,
+        "small": _FLAG,
+        "weight": _REAL,
+        "leader": _TEXT,
+        "unbeaten": _TEXT,
+        "note": _TEXT,
+    },
+    "compared_curve": {
+        "model": _TEXT,
+        "rate": _REAL,
+        "n_withheld": _REAL,
+        "n": _INT,
+        **_SCORE,
+        "small": _FLAG,
+        "note": _TEXT,
+    },
+    "crossovers": {
+        "first": _TEXT,
+        "second": _TEXT,
+        "metric": _TEXT,
+        "rate": _REAL,
+        "low": _REAL,
+        "high": _REAL,
+        "share": _REAL,
+        "note": _TEXT,
+    },
+    "compared_requirements": {"model": _TEXT, **COLUMNS["requirements"]},
+}
 
 
 def table(name: str, rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """Return rows as the named table: its columns in order, each of its type, also when empty."""
-    types = COLUMNS[name]
+    types = COLUMNS.get(name) or COMPARED[name]
     frame = pd.DataFrame(rows, columns=list(types))
     return frame.astype(types)
