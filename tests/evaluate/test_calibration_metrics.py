@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from fusewise.evaluate import evaluate
@@ -134,7 +135,7 @@ def test_hard_cases_are_solved(score, positive, weight):
     assert np.isfinite(got)
     # With that slope, the level that fits on average also fits along the score.
     level = intercept(positive, got * score)(weight[None])[0]
-    left = weight * (positive - 1 / (1 + np.exp(-(level + got * score))))
+    left = weight * (positive - expit(level + got * score))
     assert abs(left @ score) < 1e-6 * np.abs(weight * score).sum()
     assert abs(left.sum()) < 1e-9
 
