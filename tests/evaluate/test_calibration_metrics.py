@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from fusewise.evaluate import evaluate
@@ -105,6 +106,46 @@ def test_certain_predictions_stay_finite():
     positive = np.array([False, True, False, True, False, True, False])
     assert np.isfinite(slope(positive, score)(np.ones((1, 7)))[0])
     assert np.isfinite(intercept(positive, score)(np.ones((1, 7)))[0])
+
+
+# Log-odds and classes on which a bare Newton's method fails: some predictions are certain and
+# wrong (and so weighted), or the classes hardly overlap.
+HARD = [
+    (
+        [-7.62, 0.2, 0.6, -0.93, 1.59, -0.03, -0.74, -0.23, -0.27, 0.44, 0.74, 0.79, -4.44, 0.88,
+         0.67, -0.8, 29.44, -0.08, 36.0],
+        [0, 0, 0, 0, 1, 0, 0, 1, 1, 0, 0, 0, 0, 1, 0, 0, 1, 0, 1],
+        [0, 1, 2, 1, 0, 0, 0, 0, 1, 2, 2, 4, 1, 0, 3, 0, 1, 1, 0],
+    ),
+    (
+        [1.28, -0.27, 0.93, 2.41, -1.08, -4.3, -3.35, 6.44, 7.51, -18.33, -0.91, -0.96, 0.21,
+         -9.92, -0.23, 1.06, -0.2, 0.65, 5.22, 2.02, -0.19, 10.27, -0.25, 0.83, -2.29, 0.51, 0.48],
+        [1, 0, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 1, 0, 0, 1, 1, 1, 1, 1, 0, 1, 0, 1, 0, 1, 1],
+        [1] * 27,
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("score", "positive", "weight"), HARD)
+def test_hard_cases_are_solved(score, positive, weight):
+    """Where the classes overlap there is a slope, and it solves the equations that define it."""
+    score, weight = np.array(score), np.array(weight, dtype=float)
+    positive = np.array(positive, dtype=bool)
+    got = slope(positive, score)(weight[None])[0]
+    assert np.isfinite(got)
+    # With that slope, the level that fits on average also fits along the score.
+    level = intercept(positive, got * score)(weight[None])[0]
+    left = weight * (positive - expit(level + got * score))
+    assert abs(left @ score) < 1e-6 * np.abs(weight * score).sum()
+    assert abs(left.sum()) < 1e-9
+
+
+def test_an_intercept_is_found_among_certain_predictions():
+    """Newton's method alone jumps beyond: the root is kept between its limits."""
+    score = np.array([31.42, 11.08, 4.22, -1.6, 2.96, 21.02, 5.73])
+    positive = np.array([True, True, False, False, False, False, True])
+    got = intercept(positive, score)(np.ones((1, 7)))[0]
+    assert (1 / (1 + np.exp(-(got + score)))).sum() == pytest.approx(3)
 
 
 def test_ece_by_hand():

@@ -8,13 +8,23 @@ import pytest
 from scipy.stats import binomtest
 
 from fusewise.data import MultimodalDataset
-from fusewise.evaluate import Requirement, answer_requirements, evaluate
-from fusewise.evaluate.group_gaps import Side, judge
-from fusewise.evaluate.groups import UNKNOWN, labels_of
+from fusewise.evaluate import (
+    Requirement,
+    answer_requirements,
+    evaluate,
+    find_metric,
+    find_mixture,
+)
+from fusewise.evaluate.columns import table
+from fusewise.evaluate.group_gaps import Side, judge, score_gaps
+from fusewise.evaluate.groups import UNKNOWN, find_groups, group_presence, labels_of
+from fusewise.evaluate.predictions import Answers
 from fusewise.evaluate.scoring import Measured
+from fusewise.evaluate.setting import responses_of, scoring_of
 from fusewise.exceptions import EvaluationError
 
 QUICK = {"rates": (), "withheld_patterns": 0}
+BOTH = ["roc_auc", "log_loss"]
 
 
 def two_groups(n, *, lacks, weak=1.0, seed=0, sex=None, extra=None, cluster=None):
@@ -57,8 +67,18 @@ class Weighted:
 
 
 def gaps(test, **options):
-    options = {"metrics": ["roc_auc", "log_loss"], "n_boot": 100} | options
+    options = {"metrics": ["roc_auc"], "n_boot": 100} | options
     return evaluate(Weighted(), test, **options, **QUICK).group_gaps
+
+
+def bare_gaps(test, names, n_boot=100):
+    """The same table without the rest of an evaluation."""
+    metrics = tuple(find_metric(name, "binary") for name in names)
+    scoring = scoring_of(test, (0, 1), metrics, n_boot, 30, 0)
+    natural = Answers(Weighted(), test, responses_of(metrics), (0, 1)).natural
+    groups, _ = find_groups(test, None)
+    mixture = find_mixture(None, test, None)
+    return table("group_gaps", score_gaps(scoring, test, natural, groups, mixture))
 
 
 def women(table):
@@ -68,7 +88,7 @@ def women(table):
 def test_a_gap_from_availability_alone_is_explained_as_such():
     """One group lacks the strong modality more often; given the pattern, outcomes are alike."""
     for seed in range(2):
-        table = women(gaps(two_groups(4000, lacks=(0.7, 0.1), seed=seed)))
+        table = women(bare_gaps(two_groups(4000, lacks=(0.7, 0.1), seed=seed), BOTH))
         assert table["verdict"].tolist() == ["explained by availability"] * 2
         assert (table["gap_low"] > 0).all()
         assert (table["equal_low"] < 0).all() and (table["equal_high"] > 0).all()
@@ -78,21 +98,35 @@ def test_a_gap_from_availability_alone_is_explained_as_such():
 def test_a_gap_at_equal_patterns_is_not_explained():
     """Both groups lack it alike; what it says of one group is worth less."""
     for seed in range(2):
-        table = women(gaps(two_groups(2500, lacks=(0.3, 0.3), weak=0.5, seed=seed)))
+        table = women(bare_gaps(two_groups(2500, lacks=(0.3, 0.3), weak=0.5, seed=seed), BOTH))
         assert table["verdict"].tolist() == ["not explained"] * 2
         assert (table["by_availability"].abs() < 0.02).all()
 
 
+def test_the_printed_evaluation_names_who_is_served_worse():
+    """One line for the gap, of the group that is worse off; none where no gap is shown."""
+    result = evaluate(
+        Weighted(), two_groups(1500, lacks=(0.3, 0.3), weak=0.3), metrics=["roc_auc"], n_boot=60,
+        **QUICK,
+    )  # fmt: skip
+    lines = [line for line in str(result).splitlines() if "not explained" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith("  sex F: roc_auc 0.")
+    assert type(result).from_json(result.to_json()) == result
+    null = evaluate(Weighted(), two_groups(300, lacks=(0.3, 0.3)), n_boot=40, **QUICK)
+    assert "Gaps" not in str(null)
+
+
 def test_a_gap_of_both_kinds_is_partly_explained():
     """Lacks it more often, and is served worse with it too."""
-    table = women(gaps(two_groups(4000, lacks=(0.7, 0.1), weak=0.5)))
+    table = women(bare_gaps(two_groups(4000, lacks=(0.7, 0.1), weak=0.5), BOTH))
     assert table.loc["roc_auc", "verdict"] == "partly"
     assert table.loc["roc_auc", "equal_low"] > 0 and table.loc["roc_auc", "by_availability_low"] > 0
 
 
 def test_availability_can_hide_a_gap():
     """Served worse with the same modalities, but has more of them."""
-    table = women(gaps(two_groups(3000, lacks=(0.1, 0.6), weak=0.5), metrics=["roc_auc"]))
+    table = women(bare_gaps(two_groups(3000, lacks=(0.1, 0.6), weak=0.5), ["roc_auc"]))
     assert table["equal_low"].iloc[0] > 0
     assert table["by_availability_high"].iloc[0] < 0
 
@@ -102,8 +136,7 @@ def test_alike_groups_show_no_gap():
     shown = 0
     for seed in range(20):
         test = two_groups(400, lacks=(0.3, 0.3), seed=seed)
-        table = women(gaps(test, metrics=["brier_score"], n_boot=60))
-        shown += table["verdict"].iloc[0] != "no gap shown"
+        shown += women(bare_gaps(test, ["brier_score"]))["verdict"].iloc[0] != "no gap shown"
     assert shown <= 4
 
 
@@ -192,6 +225,19 @@ def test_who_lacks_what_is_told():
     assert row["difference_low"] < -0.6 < row["difference_high"]
 
 
+def test_the_difference_of_rates_is_newcombes():
+    """His example (1998, table II, method 10): 56 of 70 against 48 of 80, 0.0524 to 0.3339."""
+    labels = np.array(["u"] * 70 + ["v"] * 80, dtype=object)
+    presence = np.zeros((150, 1), dtype=bool)
+    presence[:56] = presence[70:118] = True
+    first, second = group_presence({"g": labels}, presence, ("m",))
+    assert first["difference"] == pytest.approx(0.2)
+    assert first["difference_low"] == pytest.approx(0.0524, abs=5e-5)
+    assert first["difference_high"] == pytest.approx(0.3339, abs=5e-5)
+    assert second["difference_low"] == pytest.approx(-first["difference_high"])
+    assert (first["lacks"], second["lacks"]) == (False, True)
+
+
 def test_an_empty_cell_is_a_group_of_its_own():
     """NaN and None have the name (unknown), which a note tells; numbers keep no fraction."""
     frame = pd.DataFrame({"k": [1.0, np.nan, 0.0], "s": ["x", None, "y"], "b": [True, False, True]})
@@ -265,6 +311,7 @@ def known(estimate, spread=0.01, seed=0):
         (0.10, 0.05, 1.0, False, "partly"),
         (0.10, 0.10, 1.0, False, "not explained"),
         (0.10, 0.14, 1.0, False, "not explained"),
+        (0.50, 0.49, 1.0, False, "not explained"),
         (0.00, 0.10, 1.0, False, "hidden by availability"),
         (0.00, 0.00, 1.0, False, "no gap shown"),
         (0.00, 0.00, 0.2, False, "no gap shown"),
@@ -278,6 +325,16 @@ def test_the_rules_of_the_verdict(gap, equal, covered, small, verdict):
     """Each rule once; the mirrored gap has the same answer."""
     assert judge(known(gap), known(equal), covered, small=small)[0] == verdict
     assert judge(known(-gap), known(-equal), covered, small=small)[0] == verdict
+
+
+def test_a_tiny_part_is_no_part():
+    """Shown to go, but surely less than a tenth: the gap is not explained."""
+    gap = known(0.50)
+    equal = Measured(0.48, gap.replicates - 0.02 + 0.001 * known(0.0, 1.0, seed=3).replicates)
+    assert (gap - equal).limits()[0] > 0
+    assert judge(gap, equal, 1.0, small=False)[0] == "not explained"
+    larger = Measured(0.40, equal.replicates - 0.08)
+    assert judge(gap, larger, 1.0, small=False)[0] == "partly"
 
 
 def test_wide_intervals_explain_nothing():

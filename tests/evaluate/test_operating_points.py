@@ -132,7 +132,7 @@ def test_figures_at_a_point_in_requirements(cohort, oracle):
         ({"alert_rate": 0}, "alert_rate is a number strictly between"),
         ({"threshold": 0.2, "alert_rate": 0.1}, "exactly one"),
         ({}, "neither"),
-        ({"treshold": 0.2}, "Did you mean 'threshold'"),
+        ({"thresholds": 0.2}, "Did you mean 'threshold'"),
         (0.2, "a dict such as"),
     ],
 )
@@ -145,6 +145,9 @@ def test_what_is_no_operating_point_is_refused(cohort, oracle, given, message):
 
 def test_an_alert_rate_is_not_chosen_on_test_rows(cohort, oracle):
     """It is refused by evaluate, which names the function that chooses it on training rows."""
+    with pytest.raises(EvaluationError, match="is no threshold yet"):
+        evaluate(oracle, cohort(60), operating_point={"alert_rate": 0.1})
+    assert oracle.calls == 0
     with pytest.raises(EvaluationError, match=r"choose_threshold.*operating_point=choice"):
         evaluate(oracle, cohort(60), metrics=["ppv"], operating_point={"alert_rate": 0.1})
 
@@ -157,7 +160,7 @@ def test_without_an_operating_point_they_are_refused(cohort, oracle):
     with pytest.raises(EvaluationError, match=r"requirements\[0\].metric: ppv needs an operating"):
         evaluate(oracle, cohort(60), requirements=asked)
     with pytest.raises(EvaluationError, match="Did you mean 'sensitivity'"):
-        find_metric("sensitivty", "binary", POINT)
+        find_metric("sensitivit", "binary", POINT)
     with pytest.raises(EvaluationError, match="Did you mean 'sensitivity'"):
         find_metric("recall", "binary", POINT)
 

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 EXPLAINED, PARTLY, NOT_EXPLAINED = "explained by availability", "partly", "not explained"
 HIDDEN, NO_GAP, UNDETERMINED = "hidden by availability", "no gap shown", "undetermined"
 
+# More than half of a gap must surely go for it to be explained; less than a tenth is no part of it.
+HALF, TENTH = 0.5, 0.1
+
 # Two sums of the same numbers in another order are no gap.
 ROUNDING = 1e-12
 
@@ -92,8 +95,10 @@ def score_gaps(
     - **explained by availability**: more than half of the gap goes at equal patterns (the interval
       of ``by_availability`` minus half the gap is on the gap's side of 0), and the interval of
       what stays contains 0;
-    - **partly**: something goes and something stays (both intervals on the gap's side of 0);
-    - **not explained**: something stays, and nothing is shown to go;
+    - **partly**: something goes and something stays (both intervals on the gap's side of 0), and it
+      is none of the others;
+    - **not explained**: something stays, and nothing is shown to go, or surely less than a tenth of
+      the gap;
     - **hidden by availability**: no gap shown, but one at equal patterns, which availability makes
       up for;
     - **undetermined**: anything else, a side that is small, patterns in common with less than 80 %
@@ -158,14 +163,18 @@ def judge(gap: Measured, equal: Measured, covered: float, *, small: bool) -> tup
         if stays and goes == -stays:
             return HIDDEN, "a gap at equal patterns, made up for by availability"
         return NO_GAP, "the interval of the gap contains 0"
-    half = Measured(gap.estimate / 2, gap.replicates / 2)
-    if stays == 0 and _side_of(gap - equal - half) == shown:
+    moved = gap - equal
+    if stays == 0 and _side_of(moved - _share_of(gap, HALF)) == shown:
         return EXPLAINED, "more than half of the gap goes at equal patterns, none is shown to stay"
-    if stays == shown and goes == shown:
-        return PARTLY, "a part goes at equal patterns, a part stays"
-    if stays == shown:
+    if stays == shown and (goes != shown or _side_of(moved - _share_of(gap, TENTH)) == -shown):
         return NOT_EXPLAINED, "the gap stays at equal patterns"
+    if stays == shown:
+        return PARTLY, "a part goes at equal patterns, a part stays"
     return UNDETERMINED, "too uncertain how much of the gap stays at equal patterns"
+
+
+def _share_of(gap: Measured, share: float) -> Measured:
+    return Measured(gap.estimate * share, gap.replicates * share)
 
 
 def _side_of(measured: Measured) -> int:

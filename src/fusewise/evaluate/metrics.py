@@ -343,6 +343,8 @@ def choose_metrics(
             f"an operating point is for binary tasks, this one is {task}: there is no one "
             f"probability from which on a sample is flagged."
         )
+    if operating_point is not None:
+        operating_point.on_probability()
     chosen = {name: find_metric(name, task, operating_point) for name in names}
     if not chosen:
         find_metric("", task)

@@ -182,8 +182,8 @@ class Answers:
         assert classes is not None
         if not hasattr(model, "predict_proba"):
             raise EvaluationError(
-                f"{_name(model)} has no predict_proba, which roc_auc, average_precision, log_loss "
-                f"and brier_score read. Ask for metrics of labels, such as 'accuracy', or wrap it "
+                f"{_name(model)} has no predict_proba, which roc_auc, log_loss, calibration "
+                f"and operating points read. Ask for metrics of labels, such as 'accuracy', or wrap it "
                 f"in a classifier that gives probabilities."
             )
         values = np.asarray(model.predict_proba(dataset), dtype=np.float64)

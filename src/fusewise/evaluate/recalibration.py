@@ -21,7 +21,8 @@ STEPS = 60
 # Weights per block: arrays of this size stay in a core's own cache, which is three times as fast.
 BLOCK = 1 << 16
 
-# In units of the spread of the logit: beyond it the quadratic approximation is no guide.
+# In units of the spread of the logit, beside the distance that was gone already: beyond it the
+# quadratic approximation is no guide. Classes that hardly overlap have slopes of hundreds.
 LONGEST = 4.0
 
 
@@ -118,7 +119,8 @@ def _newton(weights: Floats, y: Floats, terms: Floats, start: Floats) -> Floats:
             )
             new /= det[:, None]
             size = np.abs(new).max(axis=1)
-            new *= np.minimum(1.0, LONGEST / size)[:, None]
+            longest = LONGEST + np.abs(at).max(axis=1)
+            new *= np.minimum(1.0, longest / size)[:, None]
         new[size == 0] = 0.0
         at = np.where(back[:, None], at - step / 2, at + new)
         climb = np.where(back, climb / 2, np.einsum("ij,ij->i", slack, new))

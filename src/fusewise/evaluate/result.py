@@ -174,15 +174,18 @@ class Evaluation(Result):
             lines.append(f"  {r.metric:<18} {_score(r):<22} {mean}")
         return lines
 
-    def _gap_lines(self) -> list[str]:
-        shown = self.group_gaps[self.group_gaps["verdict"] != NO_GAP]
-        lines = ["Gaps between groups (positive: worse than the rest)"] if len(shown) else []
-        for r in shown.to_dict("records"):
+    def _gap_lines(self, most: int = 12) -> list[str]:
+        worse = ~(self.group_gaps["gap"] < 0)  # of two groups, the other one is the same gap
+        shown = self.group_gaps[worse & (self.group_gaps["verdict"] != NO_GAP)]
+        lines = ["Gaps between groups (how much worse than the rest)"] if len(shown) else []
+        for r in shown.head(most).to_dict("records"):
             size = "undefined"
             if not pd.isna(r["gap"]):
-                size = f"{r['gap']:+.3f} [{r['gap_low']:+.3f}, {r['gap_high']:+.3f}]"
+                size = f"{r['gap']:.3f} [{r['gap_low']:.3f}, {r['gap_high']:.3f}]"
             who = f"{r['group']} {r['value']}"
             lines.append(f"  {who}: {r['metric']} {size}, {r['verdict']} ({r['reason']})")
+        if len(shown) > most:
+            lines.append(f"  ... and {len(shown) - most} more gaps in .group_gaps")
         return lines
 
     def _pattern_lines(self, most: int = 12) -> list[str]:
