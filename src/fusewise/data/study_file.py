@@ -206,6 +206,7 @@ class RequirementSection(Section):
 
     present: Any = None
     absent: Names = []
+    group: Annotated[dict[Text, Text], Field(min_length=1)] | None = None
     metric: Text
     at_least: float | None = None
     at_most: float | None = None
@@ -281,8 +282,23 @@ class TrainingSection(Section):
         return {True: {}, False: None}[value] if isinstance(value, bool) else value
 
 
+class OperatingPointSection(Section):
+    """From which predicted probability on a sample is flagged, or how many may be."""
+
+    threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
+    alert_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> OperatingPointSection:
+        if (self.threshold is None) == (self.alert_rate is None):
+            raise ValueError("give threshold or alert_rate, one of them")
+        return self
+
+
 class EvaluationSection(Section):
     """What is measured on the test rows beside the model itself."""
+
+    operating_point: OperatingPointSection | None = None
 
     compare: (
         Annotated[

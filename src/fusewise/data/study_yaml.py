@@ -14,6 +14,7 @@ from fusewise.data.study_file import (
     DeploymentSection,
     EvaluationSection,
     ModalitySection,
+    OperatingPointSection,
     PilotSection,
     ProfileSection,
     RequirementSection,
@@ -40,6 +41,7 @@ SECTIONS: dict[KeyPath, type[BaseModel]] = {
     ("profile",): ProfileSection,
     ("training",): TrainingSection,
     ("evaluation",): EvaluationSection,
+    ("evaluation", "operating_point"): OperatingPointSection,
     ("training", "pilot"): PilotSection,
 }
 

@@ -18,12 +18,13 @@ from fusewise.evaluate.evaluation import evaluate
 from fusewise.evaluate.junit import write_junit
 from fusewise.evaluate.metrics import find_metric, sample_losses
 from fusewise.evaluate.mixture import find_mixture, weigh
-from fusewise.evaluate.operating_points import OperatingPoint
+from fusewise.evaluate.operating_points import AT_A_POINT, OperatingPoint
 from fusewise.evaluate.required import answer_requirements
 from fusewise.evaluate.requirements import Requirement, RequirementError, check_requirements
 from fusewise.evaluate.result import Evaluation
 
 __all__ = [
+    "AT_A_POINT",
     "RATES",
     "Comparison",
     "ConformalPredictor",

@@ -8,6 +8,7 @@ from typing import Any
 from fusewise.study.folder import RunFolder, Writer
 from fusewise.study.job import Job
 from fusewise.study.model_stages import FitModel
+from fusewise.study.operating import point_state, point_to_check, requirements_of
 from fusewise.study.plan import BestSingle, Plan, plan_training
 from fusewise.study.stage import Stage
 
@@ -67,7 +68,8 @@ class _Compare(Stage):
             "test": job.result("data").test,
             "train": job.result("data").train,
             "deployment": job.deployment_state(),
-            "requirements": [r.as_dict() for r in job.study.file.requirements],
+            "requirements": requirements_of(job, of_the_model=False),
+            "operating point": point_state(job),
             "seed": job.study.seed,
         }
 
@@ -78,7 +80,8 @@ class _Compare(Stage):
             compared_models(job),
             job.test,
             deployment=job.study.deployment,
-            requirements=[r.as_dict() for r in job.study.file.requirements],
+            requirements=requirements_of(job, of_the_model=False),
+            operating_point=_declared_threshold(job),
             train_presence=job.train.presence,
             random_state=job.study.seed,
         )
@@ -104,6 +107,13 @@ class _Compare(Stage):
             if name != row.ahead
         }
         return f"in {metric} nothing is ahead of {', '.join(m for m in result.models if m not in beaten)}"
+
+
+def _declared_threshold(job: Job) -> Any:
+    declared = job.study.file.evaluation.operating_point
+    return (
+        None if declared is None or declared.threshold is None else point_to_check(job.study.file)
+    )
 
 
 def compared_models(job: Job) -> dict[str, Any]:

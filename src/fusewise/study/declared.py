@@ -23,9 +23,12 @@ from fusewise.exceptions import (
     NotAvailableError,
     StudyError,
     TableNotFoundError,
+    did_you_mean,
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from fusewise.profile import DeploymentProfile
     from fusewise.study.running import Progress, Run
 
@@ -155,7 +158,9 @@ class Study:
                 "auto, cpu, cuda, cuda:1 or another name that PyTorch knows, such as mps or xpu."
             )
 
-    def check_requirements(self, task: str | None = None) -> None:
+    def check_requirements(
+        self, task: str | None = None, samples: pd.DataFrame | None = None
+    ) -> None:
         """Raise where a requirement cannot be answered by a model of these modalities.
 
         Parameters
@@ -163,22 +168,39 @@ class Study:
         task : str, optional
             Default: what the file declares; where that is ``auto``, what depends on the task is
             not checked.
+        samples : DataFrame, optional
+            Columns of the samples, for the values of groups; without, only their names are checked.
         """
         declared = self.file.samples.task
         if not self.file.requirements:
             return
         from fusewise.evaluate import RequirementError, check_requirements
+        from fusewise.study.operating import point_to_check
 
+        self._check_groups()
         try:
             check_requirements(
                 (requirement.as_dict() for requirement in self.file.requirements),
                 tuple(self.file.modalities),
                 task or (None if declared == "auto" else declared),
+                operating_point=point_to_check(self.file),
+                samples=samples,
             )
         except RequirementError as error:
             key: tuple[str | int, ...] = ("requirements", error.position or 0)
             where = self.where(*key, *((error.key,) if error.key else ()))
             raise StudyError(f"{where}: {error.why}") from error
+
+    def _check_groups(self) -> None:
+        known = tuple(self.file.samples.groups)
+        for position, requirement in enumerate(self.file.requirements):
+            for name in requirement.group or ():
+                if name not in known:
+                    declared = ", ".join(known) or "none"
+                    raise StudyError(
+                        f"{self.where('requirements', position, 'group')}: {name!r} is no group."
+                        f"{did_you_mean(name, known)} Declared by samples.groups: {declared}."
+                    )
 
     def require_target(self) -> None:
         """Raise where no target is declared."""

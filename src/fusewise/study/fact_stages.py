@@ -37,7 +37,8 @@ class _ReadData(Stage):
     def check(self, job: Job, result: Callable[[], DataSummary]) -> None:
         if job.study.file.requirements:
             # A misspelt metric is found before hours of training, not after.
-            job.study.check_requirements(result().task)
+            grouped = any(r.group for r in job.study.file.requirements)
+            job.study.check_requirements(result().task, job.test.samples if grouped else None)
 
     def writers(self, result: DataSummary) -> Mapping[str, Writer]:
         return {"data.json": result.to_json}

@@ -15,6 +15,7 @@ from typing import Any
 
 from fusewise.study.folder import RunFolder, Writer
 from fusewise.study.job import Job
+from fusewise.study.operating import point_of, point_state, requirements_of
 from fusewise.study.plan import (
     LEARNED,
     BestSingle,
@@ -124,7 +125,8 @@ class _Evaluate(Stage):
             "test": job.result("data").test,
             "train": job.result("data").train,
             "deployment": job.deployment_state(),
-            "requirements": [r.as_dict() for r in job.study.file.requirements],
+            "requirements": requirements_of(job),
+            "operating point": point_state(job),
             "seed": job.study.seed,
         }
 
@@ -142,7 +144,8 @@ class _Evaluate(Stage):
             model,
             job.test,
             deployment=job.study.deployment,
-            requirements=[r.as_dict() for r in job.study.file.requirements],
+            requirements=requirements_of(job),
+            operating_point=point_of(job),
             baselines=baselines,
             train_presence=job.train.presence,
             random_state=job.study.seed,

@@ -39,7 +39,7 @@ class _TryCandidates(Stage):
             "excluded": sorted(matrix.excluded),
             "maskings": matrix.maskings,
             "deployment": [profile.source, matrix.deployment],
-            "requirements": [r.as_dict() for r in job.study.file.requirements],
+            "requirements": _asked(job),
             "settings": declared.model_dump(),
             "params": _params(job),
             "seed": job.study.seed,
@@ -54,7 +54,7 @@ class _TryCandidates(Stage):
         return pilot(
             job.train,
             job.result("profile"),
-            requirements=[r.as_dict() for r in job.study.file.requirements],
+            requirements=_asked(job),
             params=_params(job),
             n_jobs=job.study.file.training.n_jobs,
             random_state=job.study.seed,
@@ -79,6 +79,14 @@ class _TryCandidates(Stage):
     def notes(self, result: Any) -> tuple[str, ...]:
         lacks = (f"The time ended before: {'; '.join(result.lacks)}.",) if result.lacks else ()
         return (*lacks, *result.notes)
+
+
+def _asked(job: Job) -> list[dict[str, Any]]:
+    """Return the requirements that a pilot can answer: those of scores, not of a threshold."""
+    from fusewise.evaluate import AT_A_POINT
+
+    asked = [r.as_dict() for r in job.study.file.requirements]
+    return [r for r in asked if r["metric"] not in AT_A_POINT]
 
 
 def _params(job: Job) -> dict[str, dict[str, Any]]:

@@ -18,6 +18,7 @@ from fusewise.study.fingerprints import key_of
 from fusewise.study.folder import RunFolder
 from fusewise.study.job import Job
 from fusewise.study.model_stages import EVALUATE_STAGE, FIT_STAGES, REPORT_STAGE
+from fusewise.study.operating import THRESHOLD_STAGE
 from fusewise.study.plan import plan_training
 from fusewise.study.provenance import next_alternatives, next_step, note_round
 from fusewise.study.stage import Stage
@@ -29,6 +30,7 @@ STAGES: tuple[Stage, ...] = (
     *FACT_STAGES,
     *FIT_STAGES,
     *BESIDE_STAGES,
+    THRESHOLD_STAGE,
     EVALUATE_STAGE,
     COMPARE_STAGE,
     REPORT_STAGE,
