@@ -28,6 +28,7 @@ from fusewise.report.sections.degradation import degradation_section
 from fusewise.report.sections.dimensions import dimensions_section
 from fusewise.report.sections.evidence import evidence_section
 from fusewise.report.sections.findings import findings_section
+from fusewise.report.sections.groups import groups_section
 from fusewise.report.sections.headline import headline_section
 from fusewise.report.sections.making import making_section
 from fusewise.report.sections.patterns import patterns_section
@@ -86,8 +87,9 @@ class Report:
             compute_section(self.profile),
             patterns_section(self.evaluation, names),
             comparison_section(self.comparison, names),
-            degradation_section(self.evaluation),
+            degradation_section(self.evaluation, names),
             calibration_section(self.evaluation, names),
+            groups_section(self.evaluation),
             training_section(self.training),
             findings_section(self.findings),
             making_section(self.profile, self.evaluation, self.provenance),

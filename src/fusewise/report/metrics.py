@@ -11,6 +11,16 @@ _NAMES: dict[str, tuple[str, str]] = {
     "f1_macro": ("F1 (macro)", "higher"),
     "brier_score": ("Brier score", "lower"),
     "log_loss": ("log loss", "lower"),
+    "f1_weighted": ("F1 (weighted)", "higher"),
+    "sensitivity": ("sensitivity", "higher"),
+    "specificity": ("specificity", "higher"),
+    "ppv": ("positive predictive value", "higher"),
+    "npv": ("negative predictive value", "higher"),
+    "net_benefit": ("net benefit", "higher"),
+    "alert_rate": ("alert rate", "lower"),
+    "ece": ("expected calibration error", "lower"),
+    "calibration_intercept": ("calibration intercept", ""),
+    "calibration_slope": ("calibration slope", ""),
     "rmse": ("RMSE", "lower"),
     "mae": ("MAE", "lower"),
     "r2": ("R²", "higher"),
@@ -62,4 +72,4 @@ def better(metric: object) -> str:
     'lower is better'
     """
     known = _NAMES.get(str(metric))
-    return f"{known[1]} is better" if known else ""
+    return f"{known[1]} is better" if known and known[1] else ""

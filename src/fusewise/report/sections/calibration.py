@@ -10,6 +10,7 @@ from fusewise.report.blocks import Gallery, Section, Table
 from fusewise.report.frames import Patterns, Record, cells, columns, records
 from fusewise.report.numbers import count, estimate, known, number
 from fusewise.report.plots.reliability import Bin, draw_reliability
+from fusewise.report.sections.operating import calibration_table, decision_blocks
 from fusewise.report.sections.sizes import SMALL, TINY
 from fusewise.report.text import say
 
@@ -46,12 +47,14 @@ def calibration_section(evaluation: Any, names: Patterns) -> Section | None:
             (_table(order, groups, names),),
             led=True,
         ),
+        *calibration_table(evaluation, names),
+        *decision_blocks(evaluation, names),
     )
     lead = say(
         "[[Calibration|calibration]]: among samples that were given a risk of 20 %, one in five "
         "should turn out positive. Decisions by threshold need this to hold in each pattern."
     )
-    return Section("calibration", "Calibration", lead, blocks)
+    return Section("calibration", "Calibration and decisions", lead, blocks)
 
 
 def _pattern(row: Record) -> str:

@@ -7,8 +7,17 @@ from typing import Any
 from fusewise.report.blocks import Cell, Figure, Listing, Section, Table
 from fusewise.report.frames import Patterns, Record, cells, columns, flag, pick, records
 from fusewise.report.glossary import strategy_name
-from fusewise.report.metrics import metric_name, title_name
-from fusewise.report.numbers import count, estimate, number, p_value, percent, percent_short, signed
+from fusewise.report.metrics import metric_name, spoken, title_name
+from fusewise.report.numbers import (
+    count,
+    estimate,
+    interval,
+    number,
+    p_value,
+    percent,
+    percent_short,
+    signed,
+)
 from fusewise.report.plots.lines import Line, Step, draw_lines
 from fusewise.report.sections.sizes import NARROW, WIDE
 from fusewise.report.text import quote, say
@@ -78,10 +87,7 @@ def _overall(comparison: Any) -> Table:
                 Cell(strategy_name(model), "name", "few samples" if small else ""),
                 count(own[0]["n"]),
                 count(own[0]["effective_n"]),
-                *(
-                    estimate(r["estimate"], r["low"], r["high"], reason=str(r.get("note") or ""))
-                    for r in own
-                ),
+                *(_score(r) for r in own),
             )
         )
     heads = columns("predictor", "n", "effective n", *map(metric_name, comparison.metrics))
@@ -90,6 +96,12 @@ def _overall(comparison: Any) -> Table:
         "that it answers, so rows with another n are not of the same samples."
     )
     return Table(heads, tuple(body), caption, folded=False)
+
+
+def _score(row: Record) -> Cell:
+    if row["estimate"] != row["estimate"]:
+        return Cell(estimate(row["estimate"], reason=str(row.get("note") or "")))
+    return Cell(number(row["estimate"]), "", interval(row["low"], row["high"]))
 
 
 def _differences(comparison: Any) -> Table:
@@ -213,7 +225,7 @@ def _requirements(comparison: Any) -> Table:
         own = {r["model"]: r for r in pick(rows, requirement=requirement)}
         body.append(
             cells(
-                Cell(requirement, "name"),
+                Cell(spoken(requirement, pick(rows, requirement=requirement)[0]["metric"]), "name"),
                 *(
                     Cell(
                         str(own[m]["status"]),

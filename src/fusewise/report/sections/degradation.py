@@ -7,6 +7,7 @@ from typing import Any
 
 from fusewise.report.blocks import Figure, Heading, Prose, Section, Table
 from fusewise.report.frames import (
+    Patterns,
     Record,
     cells,
     columns,
@@ -22,18 +23,19 @@ from fusewise.report.numbers import count, estimate, known, number, percent_shor
 from fusewise.report.plots.curve import Point, draw_curve
 from fusewise.report.plots.drops import draw_drops
 from fusewise.report.plots.rows import Mark, Row
+from fusewise.report.sections.shifted import nested_blocks, shifted_blocks, summary_table
 from fusewise.report.sections.sizes import NARROW, WIDE
 from fusewise.report.text import say
 
 _RANDOM = re.compile(r"k=[\d.]+(e[+-]?\d+)?")
 
 
-def degradation_section(evaluation: Any) -> Section | None:
+def degradation_section(evaluation: Any, names: Patterns) -> Section | None:
     """Build the section from an evaluation, or nothing from None."""
     rows, baselines = records(evaluation, "degradation"), records(evaluation, "baselines")
     if not rows and not baselines:
         return None
-    blocks: list[Any] = []
+    blocks: list[Any] = summary_table(evaluation, names)
     for place, metric in enumerate(metrics_of(evaluation)):
         of_metric = pick(rows, metric=metric)
         curve = [r for r in of_metric if _random(r)]
@@ -42,6 +44,8 @@ def degradation_section(evaluation: Any) -> Section | None:
             blocks.append(_curve(curve, metric, folded=place > 0))
         if drops:
             blocks.append(_drops(drops, metric, folded=place > 0))
+    blocks += shifted_blocks(evaluation, metrics_of(evaluation)[0], names)
+    blocks += nested_blocks(evaluation, names)
     if baselines:
         blocks.extend(_baselines(baselines, metrics_of(evaluation)))
     lead = say(
