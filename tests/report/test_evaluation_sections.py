@@ -55,6 +55,14 @@ def test_harm_by_a_modality_is_a_warning():
     assert "Adding m2 to" in text
 
 
+def test_wrong_values_are_told_where_they_were_tried(evaluation):
+    """With corruptions there is a table; without, no word of it."""
+    assert "When values are wrong" not in fw.report(evaluation=evaluation).markdown
+    text = fw.report(evaluation=evaluated(corruptions=True, metrics=["brier_score"])).markdown
+    assert "When values are wrong" in text
+    assert "noise x 0.5" in text
+
+
 def test_decisions_and_calibration_are_told(evaluation):
     """The curve is drawn with the operating point; intercept and slope stand in a table."""
     page = fw.report(evaluation=evaluation)

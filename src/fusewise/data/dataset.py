@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from fusewise.data.altered import Change, with_numbers
 from fusewise.data.draw import draw_dataset
 from fusewise.data.events import EventBlock
 from fusewise.data.fingerprint import Fingerprint
@@ -224,6 +226,48 @@ class MultimodalDataset:
             )
         return self._derive(presence=self._presence & given)
 
+    def with_numbers(self, name: str, change: Change) -> MultimodalDataset:
+        """Return the dataset with other numbers in one modality, for stress tests.
+
+        Who has the modality, its empty cells, its words and its times stay as they are.
+
+        Parameters
+        ----------
+        name : str
+            The modality.
+        change : callable
+            ``change(variable, values)`` returns as many finite numbers. Called once for each
+            numeric column (for events: variable) with the values that the samples have.
+        """
+        self._check_names([name])
+        rows = np.arange(len(self))
+        return self._with_block(name, rows, lambda block: with_numbers(block, change))
+
+    def with_values_of(self, name: str, donors: IntArray) -> MultimodalDataset:
+        """Return the dataset with the values of one modality taken from other samples.
+
+        Parameters
+        ----------
+        name : str
+            The modality.
+        donors : int array (n_samples,)
+            Which sample each takes its values from. Both must have the modality; for a sample
+            that lacks it the entry is not read.
+        """
+        self._check_names([name])
+        has = self._presence[:, self._names.index(name)]
+        given = np.asarray(donors)
+        if given.shape != (len(self),) or not np.issubdtype(given.dtype, np.integer):
+            raise DatasetError(
+                f"donors must be {len(self)} positions of samples, got {given.dtype} of shape "
+                f"{given.shape}."
+            )
+        wrong = has & ((given < 0) | (given >= len(self)))
+        if wrong.any() or not has[given[has]].all():
+            raise DatasetError(f"donors: some of them do not have {name!r} themselves.")
+        own = np.where(has, given, np.arange(len(self)))
+        return self._with_block(name, own, lambda block: block)
+
     # Values ------------------------------------------------------------------------------
 
     def features(self, name: str, reference: float | None = None) -> tuple[IntArray, pd.DataFrame]:
@@ -374,6 +418,17 @@ class MultimodalDataset:
         derived.__dict__.update({f"_{key}": value for key, value in changes.items()})
         derived._presence.flags.writeable = False
         return derived
+
+    def _with_block(
+        self, name: str, donors: IntArray, make: Callable[[Any], Any]
+    ) -> MultimodalDataset:
+        """Put another block in the place of one, in a store where each sample has its own row."""
+        store = self._store.rearranged(self._rows, self._names)
+        block = make(self._store.blocks[name].take(self._rows[donors]))
+        return self._derive(
+            store=replace(store, blocks={**store.blocks, name: block}),
+            rows=np.arange(len(self), dtype=np.intp),
+        )
 
     def _with_names(self, names: tuple[str, ...]) -> MultimodalDataset:
         columns = [self._names.index(n) for n in names]

@@ -38,9 +38,14 @@ class Store:
         everyone = len(samples) == len(self.samples.index.ids)
         if everyone and len(names) == len(self.blocks):
             return self
-        blocks = {name: self.blocks[name] for name in names}
         if everyone:
+            blocks = {name: self.blocks[name] for name in names}
             return type(self)(self.samples, blocks, self.ingestion)
+        return self.rearranged(samples, names)
+
+    def rearranged(self, samples: IntArray, names: Sequence[str]) -> Self:
+        """Return a copy with the given samples, in this order; they may repeat."""
+        blocks = {name: self.blocks[name] for name in names}
         taken = {name: block.take(samples) for name, block in blocks.items()}
         return type(self)(self.samples.take(samples), taken, self.ingestion)
 

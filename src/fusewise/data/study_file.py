@@ -299,6 +299,7 @@ class EvaluationSection(Section):
     """What is measured on the test rows beside the model itself."""
 
     operating_point: OperatingPointSection | None = None
+    corruptions: bool = False
 
     compare: (
         Annotated[

@@ -15,6 +15,7 @@ from fusewise.evaluate.calibration import (
     score_reliability,
 )
 from fusewise.evaluate.columns import table
+from fusewise.evaluate.corruption import score_corrupted
 from fusewise.evaluate.decision_curve import score_decisions
 from fusewise.evaluate.degradation import (
     RATES,
@@ -74,6 +75,7 @@ def evaluate(
     train_presence: npt.ArrayLike | None = None,
     operating_point: OperatingPoint | Mapping[str, float] | None = None,
     groups: Iterable[str] | None = None,
+    corruptions: bool = False,
     n_boot: int = 1000,
     min_cell: int = 30,
     withheld_patterns: int = 30,
@@ -121,6 +123,9 @@ def evaluate(
     groups : list of str, optional
         Columns of the samples whose values are compared (bias checks); default: the groups that
         the dataset declares.
+    corruptions : bool
+        Whether each modality is also corrupted (noise, rows of others, wrong scale), which asks
+        the predictor four times more for each.
     n_boot : int
         Bootstrap replicates; 0 leaves the intervals out.
     min_cell : int
@@ -246,6 +251,14 @@ def evaluate(
         degradation_summary=table(
             "degradation_summary",
             summarise(scoring, natural, pattern_table, by_pattern, pattern_answers, mixture, area),
+        ),
+        corruption=table(
+            "corruption",
+            score_corrupted(
+                scoring, model, test, natural, singles, single_answers, responses, classes
+            )
+            if corruptions
+            else [],
         ),
         shifted=table(
             "shifted", score_shifted(scoring, test, natural, mixture, lost, lost_answers)

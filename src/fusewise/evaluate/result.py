@@ -90,6 +90,10 @@ class Evaluation(Result):
         The worst pattern of either view (limits that hold for all ``of`` cells at once), the
         deployment's patterns withheld from the same samples, the area under the degradation
         curve.
+    corruption : DataFrame
+        modality, corruption, level, n, metric, estimate, low, high, drop, withheld_drop,
+        beyond_absence (the first and the last with _low and _high), small, note; where it was
+        asked for. ``beyond_absence``: above zero, no values would be better than these.
     shifted : DataFrame
         kind, scenario, n, effective_n, n_emptied, metric, estimate, low, high, change, change_low,
         change_high, small, note. The headline were a pattern twice as often, a modality lost, or
@@ -127,6 +131,7 @@ class Evaluation(Result):
     group_presence: pd.DataFrame = field(default_factory=_empty("group_presence"))
     group_gaps: pd.DataFrame = field(default_factory=_empty("group_gaps"))
     degradation_summary: pd.DataFrame = field(default_factory=_empty("degradation_summary"))
+    corruption: pd.DataFrame = field(default_factory=_empty("corruption"))
     shifted: pd.DataFrame = field(default_factory=_empty("shifted"))
     nested: pd.DataFrame = field(default_factory=_empty("nested"))
     threshold: float | None = None

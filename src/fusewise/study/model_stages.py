@@ -127,6 +127,7 @@ class _Evaluate(Stage):
             "deployment": job.deployment_state(),
             "requirements": requirements_of(job),
             "operating point": point_state(job),
+            "corruptions": job.study.file.evaluation.corruptions,
             "seed": job.study.seed,
         }
 
@@ -146,6 +147,7 @@ class _Evaluate(Stage):
             deployment=job.study.deployment,
             requirements=requirements_of(job),
             operating_point=point_of(job),
+            corruptions=job.study.file.evaluation.corruptions,
             baselines=baselines,
             train_presence=job.train.presence,
             random_state=job.study.seed,

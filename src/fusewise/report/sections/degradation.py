@@ -23,7 +23,12 @@ from fusewise.report.numbers import count, estimate, known, number, percent_shor
 from fusewise.report.plots.curve import Point, draw_curve
 from fusewise.report.plots.drops import draw_drops
 from fusewise.report.plots.rows import Mark, Row
-from fusewise.report.sections.shifted import nested_blocks, shifted_blocks, summary_table
+from fusewise.report.sections.shifted import (
+    corruption_blocks,
+    nested_blocks,
+    shifted_blocks,
+    summary_table,
+)
 from fusewise.report.sections.sizes import NARROW, WIDE
 from fusewise.report.text import say
 
@@ -45,6 +50,7 @@ def degradation_section(evaluation: Any, names: Patterns) -> Section | None:
         if drops:
             blocks.append(_drops(drops, metric, folded=place > 0))
     blocks += shifted_blocks(evaluation, metrics_of(evaluation)[0], names)
+    blocks += corruption_blocks(evaluation, metrics_of(evaluation)[0])
     blocks += nested_blocks(evaluation, names)
     if baselines:
         blocks.extend(_baselines(baselines, metrics_of(evaluation)))

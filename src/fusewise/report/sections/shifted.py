@@ -13,6 +13,7 @@ from fusewise.report.numbers import (
     number,
     p_value,
     percent_interval,
+    plain,
     plural,
     signed,
 )
@@ -122,6 +123,39 @@ def _row(row: Record, names: Patterns) -> Row:
         remark=remark(row) or "n/a",
         quiet=hollow,
     )
+
+
+def corruption_blocks(evaluation: Any, metric: str) -> list[Any]:
+    """Show what corrupted values cost, or nothing where it was not asked for."""
+    rows = pick(records(evaluation, "corruption"), metric=metric)
+    if not rows:
+        return []
+    body = tuple(
+        cells(
+            Cell(str(r["modality"]), "name", "few samples" if flag(r, "small") else ""),
+            _corruption(r),
+            count(r["n"]),
+            signed(r["drop"], r["drop_low"], r["drop_high"]),
+            signed(r["withheld_drop"]),
+            signed(r["beyond_absence"], r["beyond_absence_low"], r["beyond_absence_high"]),
+        )
+        for r in rows
+    )
+    heads = columns(
+        "modality", "values", "n", "worse by", "without it", "worse than without it by", text=2
+    )
+    caption = say(
+        "Corrupted values, in {metric}: the modality is there and what it says is wrong. Where the "
+        "last column is above zero, no values would be better than these.",
+        metric=metric_name(metric),
+    )
+    return [Heading(say("When values are wrong")), Table(heads, body, caption, folded=False)]
+
+
+def _corruption(row: Record) -> str:
+    if row["corruption"] == "shuffled":
+        return "of other samples"
+    return f"{row['corruption']} x {plain(row['level'])}"
 
 
 def nested_blocks(evaluation: Any, names: Patterns) -> list[Any]:
