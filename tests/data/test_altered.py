@@ -15,7 +15,7 @@ EVENTS = {"kind": "events", "time": "t", "variable": "v", "value": "x"}
 @pytest.fixture
 def dataset():
     samples = pd.DataFrame({"id": list("abcde"), "y": [0, 1, 0, 1, 0]})
-    table = pd.DataFrame({"id": list("abd"), "n": [1.0, 2.0, np.nan], "w": ["p", "q", "p"]})
+    table = pd.DataFrame({"id": ["a", "b", "d"], "n": [1.0, 2.0, np.nan], "w": ["p", "q", "p"]})
     events = pd.DataFrame(
         {"id": list("aabce"), "t": [1, 2, 1, 1, 3], "v": ["h", "s", "h", "s", "h"]}
     ).assign(x=[10.0, 20.0, 30.0, 40.0, 50.0])

@@ -65,7 +65,7 @@ def _worst(
             continue
         # How bad, whatever the metric's direction.
         bad = cells[by] if view == "withheld" else metric.drop(0.0, cells[by])
-        row = cells.loc[bad.idxmax()]
+        row = cells.iloc[int(np.argmax(bad.to_numpy(float)))].to_dict()
         found = {
             "summary": name,
             "where": str(row["pattern"]),
@@ -83,7 +83,7 @@ def _worst(
     return out
 
 
-def _at_once(row: pd.Series, value: str, low: str, high: str, of: int) -> tuple[float, float]:
+def _at_once(row: dict[Any, Any], value: str, low: str, high: str, of: int) -> tuple[float, float]:
     """Widen an interval so that those of `of` cells hold together."""
     factor = float(stats.norm.ppf(1 - 0.025 / of)) / _Z
     centre = float(row[value])
@@ -111,10 +111,10 @@ def _deployed(
         return []
     where = np.concatenate(rows)
     after = stack(parts)
-    weight = np.concatenate(weights)
-    weight /= weight.mean()
+    each = np.concatenate(weights)
+    each /= each.mean()
     at = np.arange(len(where))
-    gone, came = scoring.arms(where, [[(at, after)], [(at, natural[where])]], "deployed", weight)
+    gone, came = scoring.arms(where, [[(at, after)], [(at, natural[where])]], "deployed", each)
     return [
         {
             "summary": DEPLOYED,

@@ -87,6 +87,7 @@ class _ChooseThreshold(Stage):
 
         declared = job.study.file.evaluation.operating_point
         assert declared is not None
+        assert declared.alert_rate is not None
         return choose_threshold(
             make_estimator(plan_training(job), job),
             job.train,
