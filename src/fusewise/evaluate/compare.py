@@ -167,8 +167,11 @@ withheld_patterns, rates, repeats, random_state
     said: dict[str, list[Predicted]] = {}
     for name, model in models.items():
         # One predictor at a time, each distinct sample and presence once.
-        answers = Answers(model, test, responses, classes)
-        natural[name], said[name] = answers.natural, answers.ask(asked)
+        try:
+            answers = Answers(model, test, responses, classes)
+            natural[name], said[name] = answers.natural, answers.ask(asked)
+        except EvaluationError as error:
+            raise EvaluationError(f"{name}: {error}") from error
         if not natural[name].answered.any():
             raise EvaluationError(
                 f"{name}: it answers none of the {len(test)} test samples: they have no modality "

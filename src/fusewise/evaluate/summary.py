@@ -75,6 +75,7 @@ def _worst(
             "estimate": float(row["estimate"]),
             "drop": float(row["drop"]),
             "small": False,
+            "note": "",
         }
         found["low"], found["high"] = _at_once(row, "estimate", "low", "high", len(cells))
         limits = _at_once(row, "drop", "drop_low", "drop_high", len(cells))
