@@ -36,6 +36,7 @@ from fusewise.report.sections.plain import plain_section
 from fusewise.report.sections.recommendation import recommendation_section
 from fusewise.report.sections.requirements import requirements_section
 from fusewise.report.sections.training import training_section
+from fusewise.report.sections.trust import trust_section
 
 SCHEMA = 1
 _EXPECTED = {
@@ -44,6 +45,9 @@ _EXPECTED = {
     "evaluation": ("Evaluation", ("by_pattern", "headline")),
     "comparison": ("Comparison", ("differences", "leaders", "curve")),
     "training": ("TrainingLog", ("losses", "contributions", "n_epochs")),
+    "coverage": ("DataFrame", ("columns",)),
+    "abstention": ("RiskCoverage", ("area", "curve", "loss")),
+    "asking": ("DataFrame", ("columns",)),
 }
 
 
@@ -68,6 +72,9 @@ class Report:
     findings: tuple[Any, ...] | None = None
     comparison: Any = None
     training: Any = None
+    coverage: Any = None
+    abstention: Any = None
+    asking: Any = None
     title: str = "Deployment report"
     provenance: Mapping[str, Any] | None = None
 
@@ -89,6 +96,7 @@ class Report:
             comparison_section(self.comparison, names),
             degradation_section(self.evaluation, names),
             calibration_section(self.evaluation, names),
+            trust_section(self.coverage, self.abstention, self.asking, names),
             groups_section(self.evaluation),
             training_section(self.training),
             findings_section(self.findings),
@@ -122,6 +130,9 @@ class Report:
             "findings": plain_data(self.findings),
             "comparison": plain_data(self.comparison),
             "training": plain_data(self.training),
+            "coverage": plain_data(self.coverage),
+            "abstention": plain_data(self.abstention),
+            "asking": plain_data(self.asking),
             "provenance": plain_data(self.provenance),
         }
 
@@ -205,6 +216,9 @@ def report(
     *,
     comparison: Any = None,
     training: Any = None,
+    coverage: Any = None,
+    abstention: Any = None,
+    asking: Any = None,
     title: str | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> Report:
@@ -225,6 +239,12 @@ def report(
         What :func:`fusewise.compare` returned.
     training : TrainingLog, optional
         How a learned strategy was trained: what ``fusewise.study.TrainingLog.of(model)`` returns.
+    coverage : DataFrame, optional
+        What :func:`fusewise.coverage_by_pattern` returned.
+    abstention : RiskCoverage, optional
+        What :func:`fusewise.risk_coverage` returned.
+    asking : DataFrame, optional
+        What :func:`fusewise.value_of_asking` returned.
     title : str, optional
         The heading of the page.
     provenance : dict, optional
@@ -255,6 +275,9 @@ def report(
         "evaluation": evaluation,
         "comparison": comparison,
         "training": training,
+        "coverage": coverage,
+        "abstention": abstention,
+        "asking": asking,
     }
     for name, value in given.items():
         _check(name, value)
@@ -277,6 +300,9 @@ def report(
         found,
         comparison,
         training,
+        coverage,
+        abstention,
+        asking,
         title or "Deployment report",
         provenance,
     )
@@ -303,4 +329,7 @@ def _origin(name: str) -> str:
         "evaluation": "fusewise.evaluate",
         "comparison": "fusewise.compare",
         "training": "fusewise.study.TrainingLog.of",
+        "coverage": "fusewise.coverage_by_pattern",
+        "abstention": "fusewise.risk_coverage",
+        "asking": "fusewise.value_of_asking",
     }[name]
