@@ -134,6 +134,14 @@ def test_scores_are_those_of_an_evaluation_bit_for_bit(cohort, oracle_type):
         np.testing.assert_array_equal(natural["estimate"], cells["estimate"])
 
 
+def test_processes_change_no_figure(cohort, oracle_type):
+    """Asked one after the other or at the same time, predictors say the same."""
+    test = cohort(200, rates={"b": 0.6}, seed=7)
+    models = {"all": oracle_type(), "two": oracle_type(shifts={"a": 1.5, "b": 1.0})}
+    one, two = (compare(models, test, n_boot=20, rates=(0.3,), n_jobs=n) for n in (None, 2))
+    assert one == two
+
+
 def test_differences_are_on_the_samples_that_both_answer(cohort, oracle_type):
     """A predictor of one modality is held against others where it has an answer."""
     test = cohort(500, rates={"b": 0.4}, seed=5)

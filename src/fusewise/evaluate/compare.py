@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from joblib import Parallel, delayed
 
 from fusewise.data import EMPTY_PATTERN
 from fusewise.evaluate.columns import table
@@ -77,6 +78,7 @@ def compare(
     withheld_patterns: int = 30,
     rates: Sequence[float] = RATES,
     repeats: int = 5,
+    n_jobs: int | None = None,
     random_state: int | None = 0,
 ) -> Comparison:
     """Hold fitted predictors against each other per availability pattern.
@@ -100,6 +102,9 @@ def compare(
 withheld_patterns, rates, repeats, random_state
         As in :func:`evaluate`. Metrics by default as for predictors with probabilities, if all
         have them.
+    n_jobs : int, optional
+        How many predictors are asked at the same time, in processes of their own; predictors must
+        then be picklable. The figures do not depend on it.
 
     Returns
     -------
@@ -163,20 +168,12 @@ withheld_patterns, rates, repeats, random_state
     randoms = plan_random(test, rates, repeats, scoring.entropy)
     wanted = [plan_requirement(requirement, test) for requirement, _ in checked]
     asked = [*by_pattern, *(e for plan in randoms for e in plan), *filter(None, wanted)]
-    natural: dict[str, Predicted] = {}
-    said: dict[str, list[Predicted]] = {}
-    for name, model in models.items():
-        # One predictor at a time, each distinct sample and presence once.
-        try:
-            answers = Answers(model, test, responses, classes)
-            natural[name], said[name] = answers.natural, answers.ask(asked)
-        except EvaluationError as error:
-            raise EvaluationError(f"{name}: {error}") from error
-        if not natural[name].answered.any():
-            raise EvaluationError(
-                f"{name}: it answers none of the {len(test)} test samples: they have no modality "
-                f"that it knows."
-            )
+    told = Parallel(n_jobs=n_jobs)(
+        delayed(_ask)(name, model, test, responses, classes, asked)
+        for name, model in models.items()
+    )
+    natural = {name: own for name, (own, _) in zip(models, told, strict=True)}
+    said = {name: answers for name, (_, answers) in zip(models, told, strict=True)}
     n_patterns, n_required = len(by_pattern), sum(w is not None for w in wanted)
     cells = _cells(test, natural, by_pattern, said, population)
     pattern_rows, leader_rows = _score_patterns(scoring, cells, mixture)
@@ -219,6 +216,28 @@ withheld_patterns, rates, repeats, random_state
         ),
         notes=tuple(mixture_notes(mixture, first, test.pattern, scoring)),
     )
+
+
+def _ask(
+    name: str,
+    model: Any,
+    test: MultimodalDataset,
+    responses: set[str],
+    classes: tuple[Any, ...] | None,
+    asked: Sequence[Withholding],
+) -> tuple[Predicted, list[Predicted]]:
+    """Return what one predictor says, of each distinct sample and presence once."""
+    try:
+        answers = Answers(model, test, responses, classes)
+        said = answers.ask(asked)
+    except EvaluationError as error:
+        raise EvaluationError(f"{name}: {error}") from error
+    if not answers.natural.answered.any():
+        raise EvaluationError(
+            f"{name}: it answers none of the {len(test)} test samples: they have no modality that "
+            f"it knows."
+        )
+    return answers.natural, said
 
 
 def _named(models: Mapping[str, Any]) -> dict[str, Any]:

@@ -83,6 +83,7 @@ class _Compare(Stage):
             requirements=requirements_of(job, of_the_model=False),
             operating_point=_declared_threshold(job),
             train_presence=job.train.presence,
+            n_jobs=job.study.file.training.n_jobs,
             random_state=job.study.seed,
         )
 
