@@ -78,6 +78,26 @@ def test_the_samples_of_each_kind_of_requirement(ask, cohort):
     ]  # fmt: skip
 
 
+def test_all_and_any_choose_samples_and_withhold_nothing(ask, cohort, oracle):
+    """Who came with both, and who came with either: scored as they came."""
+    result = ask(
+        {"all": ["b", "c"], "metric": "log_loss", "at_most": 9.0},
+        {"any": ["b", "c"], "metric": "log_loss", "at_most": 9.0},
+    )
+    test = cohort(2000, rates=RATES)
+    has = test.presence[:, 1:]
+    counts = [int(has.all(axis=1).sum()), int(has.any(axis=1).sum())]
+    assert result.requirements["n"].tolist() == counts
+    assert result.requirements["view"].tolist() == ["natural"] * 2
+    assert result.requirements["requirement"].tolist() == [
+        "log_loss of who has b and c: at most 9",
+        "log_loss of who has b or c: at most 9",
+    ]
+    some = test[has.any(axis=1)]
+    p = oracle.predict_proba(some)[np.arange(len(some)), np.asarray(some.target)]
+    assert result.requirements["estimate"].iloc[1] == pytest.approx(-np.log(p).mean())
+
+
 def test_requirement_figures_equal_the_tables(ask):
     """A requirement's score is that of the view that it names, not another computation."""
     result = ask(
@@ -188,6 +208,13 @@ def test_exit_codes(ask):
         ({"metric": "roc_auc", "absent": "a", "at_least": 0.5}, r"use \['a'\]"),
         ({"metric": "roc_auc", "present": [], "at_least": 0.5}, "empty list"),
         ({"metric": "roc_auc", "present": ["a"], "absent": ["b"], "at_least": 0.5}, "not both"),
+        (
+            {"metric": "roc_auc", "all": ["a"], "any": ["b"], "at_least": 0.5},
+            "all or any, not both",
+        ),
+        ({"metric": "roc_auc", "any": ["ab"], "at_least": 0.5}, "unknown modality 'ab'"),
+        ({"metric": "roc_auc", "any": "a", "at_least": 0.5}, "any is a list of modalities"),
+        ({"metric": "roc_auc", "any": ["a"], "max_drop": 0.5}, "compares with what was withheld"),
         ({"metric": "roc_auc", "absent": ["a", "b", "c"], "at_least": 0.5}, "nothing is left"),
         ({"metric": "roc_auc", "at_most": 0.5}, "more is better; use at_least"),
         ({"metric": "log_loss", "at_least": 0.5}, "less is better; use at_most"),

@@ -206,6 +206,8 @@ class RequirementSection(Section):
 
     present: Any = None
     absent: Names = []
+    all: Names = []
+    any: Names = []
     group: Annotated[dict[Text, Text], Field(min_length=1)] | None = None
     metric: Text
     at_least: float | None = None
@@ -229,8 +231,9 @@ class RequirementSection(Section):
             raise ValueError(f"give exactly one of at_least, at_most and max_drop, not {got}")
         if limits == ["max_drop"] and not self.absent and self.present in (None, "all"):
             raise ValueError("max_drop needs `absent`, the modalities that are withheld")
-        if self.absent and self.present is not None:
-            raise ValueError("give `present` or `absent`, not both")
+        named = [k for k in ("present", "absent", "all", "any") if getattr(self, k)]
+        if len(named) > 1:
+            raise ValueError(f"give {' or '.join(f'`{k}`' for k in named)}, not both")
         return self
 
     def as_dict(self) -> dict[str, Any]:

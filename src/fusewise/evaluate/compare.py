@@ -10,6 +10,7 @@ import numpy.typing as npt
 from joblib import Parallel, delayed
 
 from fusewise.data import EMPTY_PATTERN
+from fusewise.evaluate.answering import answer_each, plan_requirement
 from fusewise.evaluate.columns import table
 from fusewise.evaluate.comparison import Comparison
 from fusewise.evaluate.curves import score_curves
@@ -30,12 +31,7 @@ from fusewise.evaluate.pairs import (
 )
 from fusewise.evaluate.patterns import AS_IT_CAME, plan_patterns
 from fusewise.evaluate.predictions import Answers, Predicted, Withholding
-from fusewise.evaluate.requirements import (
-    Requirement,
-    answer_each,
-    check_requirements,
-    plan_requirement,
-)
+from fusewise.evaluate.requirements import Requirement, check_requirements
 from fusewise.evaluate.setting import (
     canonical_order,
     check_numbers,

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fusewise.data import EMPTY_PATTERN
+from fusewise.evaluate.answering import answer_each, plan_requirement
 from fusewise.evaluate.baselines import score_baseline
 from fusewise.evaluate.calibration import (
     calibration_cells,
@@ -38,12 +39,7 @@ from fusewise.evaluate.operating_points import OperatingPoint
 from fusewise.evaluate.patterns import AT_LEAST, plan_patterns, score_n_absent, score_patterns
 from fusewise.evaluate.pooling import pool_cells
 from fusewise.evaluate.predictions import Answers, Predicted, Withholding
-from fusewise.evaluate.requirements import (
-    Requirement,
-    answer_each,
-    check_requirements,
-    plan_requirement,
-)
+from fusewise.evaluate.requirements import Requirement, check_requirements
 from fusewise.evaluate.result import Evaluation
 from fusewise.evaluate.setting import (
     canonical_order,

@@ -6,16 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
+from fusewise.evaluate.answering import answer_each, plan_requirement
 from fusewise.evaluate.columns import table
 from fusewise.evaluate.mixture import find_mixture
 from fusewise.evaluate.operating_points import OperatingPoint
 from fusewise.evaluate.predictions import Answers
-from fusewise.evaluate.requirements import (
-    Requirement,
-    answer_each,
-    check_requirements,
-    plan_requirement,
-)
+from fusewise.evaluate.requirements import Requirement, check_requirements
 from fusewise.evaluate.setting import canonical_order, classes_of, responses_of, scoring_of
 
 if TYPE_CHECKING:

@@ -8,23 +8,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-import pandas as pd
-
 from fusewise.data import pattern_label
 from fusewise.evaluate.group_filter import Pairs, as_pairs, check_pairs, in_words, members
 from fusewise.evaluate.metrics import Metric, find_metric, tasks_of
-from fusewise.evaluate.mixture import weigh
-from fusewise.evaluate.predictions import Predicted, Presence, Withholding
-from fusewise.evaluate.sample_size import advice_on_size
 from fusewise.exceptions import EvaluationError, did_you_mean
 
 if TYPE_CHECKING:
-    from fusewise.data import MultimodalDataset
-    from fusewise.evaluate.mixture import Headline, Mixture
-    from fusewise.evaluate.operating_points import OperatingPoint
-    from fusewise.evaluate.scoring import Measured, Scoring
+    import pandas as pd
 
+    from fusewise.evaluate.operating_points import OperatingPoint
+    from fusewise.evaluate.predictions import Presence
+
+# Keys that are lists of modalities beside `present`, which may also be a word.
+LISTS = ("absent", "all", "any")
 LIMITS = ("at_least", "at_most", "max_drop")
 
 MET, NOT_MET, UNDETERMINED = "met", "not met", "undetermined"
@@ -64,6 +60,9 @@ class Requirement:
         These modalities are withheld from the samples that have all of them; the others stay as
         they came. With neither `present` nor `absent` the requirement is on the headline, the
         deployment's mixture.
+    all, any : sequence of str
+        Samples that came with all of these modalities, or with at least one of them; nothing is
+        withheld from them.
     at_least, at_most : float, optional
         Limit of the score: `at_least` for metrics where more is better, `at_most` for losses,
         either for metrics with a target (calibration intercept and slope).
@@ -76,8 +75,8 @@ class Requirement:
     Raises
     ------
     EvaluationError
-        If the limits are not exactly one, both `present` and `absent` are given, or a limit does
-        not fit.
+        If the limits are not exactly one, more than one of `present`, `absent`, `all` and `any`
+        is given, or a limit does not fit.
 
     Examples
     --------
@@ -88,32 +87,37 @@ class Requirement:
     metric: str
     present: Literal["all"] | tuple[str, ...] | None = None
     absent: tuple[str, ...] = ()
+    all: tuple[str, ...] = ()
+    any: tuple[str, ...] = ()
     at_least: float | None = None
     at_most: float | None = None
     max_drop: float | None = None
     group: Pairs | Mapping[str, str] = ()
 
     def __post_init__(self) -> None:
-        present, absent = self.present, self.absent
+        present = self.present
         if isinstance(present, str) and present != "all":
             raise self._wrong(
                 "present", f"present is 'all' or a list of modalities, got {present!r}"
             )
-        if isinstance(absent, str):
-            raise self._wrong(
-                "absent", f"absent is a list of modalities, got {absent!r}; use [{absent!r}]"
-            )
+        for key in LISTS:
+            value = getattr(self, key)
+            if isinstance(value, str):
+                raise self._wrong(
+                    key, f"{key} is a list of modalities, got {value!r}; use [{value!r}]"
+                )
+            object.__setattr__(self, key, tuple(value or ()))
         if present is not None and present != "all":
             object.__setattr__(self, "present", tuple(present))
-        object.__setattr__(self, "absent", tuple(absent or ()))
         if self.present == ():
             raise self._wrong("present", "present is an empty list; name a modality")
         try:
             object.__setattr__(self, "group", as_pairs(self.group))
         except EvaluationError as error:
             raise self._wrong("group", str(error)) from error
-        if self.present is not None and self.absent:
-            raise self._wrong("", "give present or absent, not both")
+        chosen = [key for key in ("present", *LISTS) if getattr(self, key) not in (None, ())]
+        if len(chosen) > 1:
+            raise self._wrong("", f"give {' or '.join(chosen)}, not both")
         given = [name for name in LIMITS if getattr(self, name) is not None]
         if len(given) != 1:
             raise self._wrong(
@@ -166,6 +170,14 @@ class Requirement:
         return value
 
     @property
+    def named(self) -> tuple[str, tuple[str, ...]]:
+        """Which of its keys names modalities, and these; none where it is on all or the mixture."""
+        for key in LISTS:
+            if getattr(self, key):
+                return key, getattr(self, key)
+        return "present", () if self.present in (None, "all") else tuple(self.present or ())
+
+    @property
     def where(self) -> str:
         """The availability that it is about, in words."""
         if self.present == "all":
@@ -174,6 +186,10 @@ class Requirement:
             return f"with {pattern_label(self.present)}"
         if self.absent:
             return f"without {pattern_label(self.absent)}"
+        if self.all:
+            return f"of who has {' and '.join(self.all)}"
+        if self.any:
+            return f"of who has {' or '.join(self.any)}"
         return "on the deployment's mixture"
 
     def __str__(self) -> str:
@@ -211,9 +227,8 @@ class Requirement:
             metric = find_metric(self.metric, task or tasks_of(self.metric)[0], operating_point)
         except EvaluationError as error:
             raise self._wrong("metric", str(error).removesuffix(".")) from error
-        key = "absent" if self.absent else "present"
-        named = self.absent or (() if self.present in (None, "all") else self.present)
-        for name in named or ():
+        key, named = self.named
+        for name in named:
             if name not in modalities:
                 raise self._wrong(
                     key,
@@ -292,148 +307,3 @@ def check_requirements(
         except RequirementError as error:
             raise RequirementError(error.key, error.why, position) from error
     return found
-
-
-def plan_requirement(requirement: Requirement, test: MultimodalDataset) -> Withholding | None:
-    """Return the experiment that answers a requirement; None for the deployment's mixture."""
-    if requirement.present is None and not requirement.absent:
-        return None
-    names = requirement.absent or requirement.present
-    named = np.array([names == "all" or m in (names or ()) for m in test.modalities])
-    rows = np.flatnonzero(test.presence[:, named].all(axis=1) & requirement.members(test.samples))
-    keep = ~named if requirement.absent else named
-    return Withholding(requirement.where, rows, np.tile(keep, (len(rows), 1)))
-
-
-def answer_each(
-    scoring: Scoring,
-    checked: Iterable[tuple[Requirement, Metric]],
-    plans: Iterable[Withholding | None],
-    said: Iterable[Predicted],
-    natural: Predicted,
-    mixture: Mixture,
-    test: MultimodalDataset,
-) -> list[dict[str, Any]]:
-    """Return the row of each requirement; `said` answers the plans that are not None, in order.
-
-    One on the mixture is answered on the samples of its group, weighted to the mixture.
-    """
-    samples, pattern = test.samples, test.pattern
-    answers = iter(said)
-    return [
-        answer_requirement(
-            scoring,
-            requirement,
-            metric,
-            natural,
-            weigh(mixture, pattern, natural.answered & requirement.members(samples)),
-            None if plan is None else (plan, next(answers)),
-            test.modalities,
-        )
-        for (requirement, metric), plan in zip(checked, plans, strict=True)
-    ]
-
-
-def answer_requirement(
-    scoring: Scoring,
-    requirement: Requirement,
-    metric: Metric,
-    natural: Predicted,
-    headline: Headline,
-    asked: tuple[Withholding, Predicted] | None,
-    modalities: tuple[str, ...],
-) -> dict[str, Any]:
-    """Return the row of one requirement.
-
-    It is met if the whole 95 % interval is on the right side of the limit, not met if the whole
-    interval is on the wrong side, and undetermined if the interval straddles the limit, if the
-    cell is small, or if the metric is undefined there; ``reason`` says which. A metric that is
-    biased upwards in few samples (ECE) is not met only where the interval stays beyond the limit
-    with the bias of a calibrated predictor's resamples taken off.
-    """
-    scoring = scoring.with_metrics((metric,))
-    if asked is None:
-        view, pattern, rows = "mixture", "(deployment)", headline.rows
-        scored = natural[rows]
-        where = str(requirement) if requirement.group else "all"
-        (measured,) = scoring.measure(rows, scored, where, headline.weights)
-    else:
-        experiment, predicted = asked
-        before = natural[experiment.rows]
-        kept = predicted.answered
-        view = "natural" if requirement.present == "all" else "withheld"
-        pattern = experiment.label
-        if requirement.present is not None:
-            pattern = pattern_label(
-                modalities if requirement.present == "all" else requirement.present
-            )
-        if requirement.limit == "max_drop":
-            kept = kept & before.answered
-        rows, scored = experiment.rows[kept], predicted[kept]
-        at = np.arange(len(rows))
-        if requirement.limit == "max_drop":
-            (after,), (full,) = scoring.arms(
-                rows, [[(at, scored)], [(at, before[kept])]], str(requirement)
-            )
-            measured = metric.drop(full, after)
-        else:
-            measured = scoring.measure(rows, scored, str(requirement))[0]
-    columns = measured.columns()
-    note = columns.pop("note")
-    effective = headline.effective_n if asked is None else float(len(rows))
-    excess = 0.0
-    if metric.bias is not None and requirement.limit != "max_drop" and not note:
-        # A resample of a sample doubles the variance of what chance adds.
-        weights = headline.weights if asked is None else None
-        response = scored.response(metric.response)
-        excess = metric.bias(scoring.truth[rows], response, scoring.n_classes, weights)
-        excess *= math.sqrt(2)
-    status, reason = _verdict(requirement, measured, scoring, rows, effective, note, excess)
-    needed = np.nan
-    if status == UNDETERMINED:
-        needed = scoring.samples_to_decide(rows, effective, measured, requirement.threshold)
-        reason += advice_on_size(needed)
-    return {
-        "requirement": str(requirement),
-        "metric": requirement.metric,
-        "view": view,
-        "pattern": pattern,
-        "n": len(rows),
-        **columns,
-        "limit": requirement.limit,
-        "threshold": float(requirement.threshold),
-        "status": status,
-        "reason": reason,
-        "n_to_decide": needed,
-    }
-
-
-def _verdict(
-    requirement: Requirement,
-    measured: Measured,
-    scoring: Scoring,
-    rows: Any,
-    effective: float,
-    note: str,
-    excess: float = 0.0,
-) -> tuple[str, str]:
-    low, high, _ = measured.limits()
-    if len(rows) == 0:
-        return UNDETERMINED, "no sample of the test set can show it"
-    if np.isnan(low):
-        return UNDETERMINED, note or "no interval without resampling"
-    few = scoring.too_few(rows, effective)
-    if few:
-        return UNDETERMINED, f"too few: {few} (minimum cell size {scoring.min_cell})"
-    at_least = requirement.limit == "at_least"
-    limit = requirement.threshold
-    if low >= limit if at_least else high <= limit:
-        return MET, "the whole interval is within the limit"
-    if low > limit >= low - excess and requirement.limit == "at_most":
-        return UNDETERMINED, (
-            f"the interval is beyond the limit, but {requirement.metric} is biased upwards in few "
-            f"samples: by up to {excess:.3g} in the resamples"
-        )
-    if high < limit if at_least else low > limit:
-        return NOT_MET, "the whole interval is beyond the limit"
-    return UNDETERMINED, "the interval straddles the limit"
