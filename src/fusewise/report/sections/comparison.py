@@ -138,7 +138,7 @@ def _by_pattern(comparison: Any, metric: str, view: str, names: Patterns) -> Tab
         ahead = strategy_name(row["leader"]) if row["leader"] else _undecided(comparison, row)
         body.append(
             cells(
-                names.cell(str(row["pattern"])),
+                names.cell(str(row["pattern"]), whole=False),
                 ahead,
                 percent(row["weight"]),
                 count(row["n"]),
@@ -167,7 +167,10 @@ def _undecided(comparison: Any, row: Record) -> Cell:
     unbeaten = str(row["unbeaten"]).split(", ") if row["unbeaten"] else []
     if len(unbeaten) == len(comparison.models):
         return Cell("undecided", "quiet")
-    return Cell("undecided", "quiet", f"among {', '.join(map(_spoken, unbeaten))}")
+    behind = [m for m in comparison.models if m not in unbeaten]
+    fewer = behind if len(behind) < len(unbeaten) else unbeaten
+    word = "behind" if fewer is behind else "among"
+    return Cell("undecided", "quiet", f"{word}: {', '.join(map(_spoken, fewer))}")
 
 
 def _curve(comparison: Any, metric: str) -> Figure:
