@@ -99,3 +99,49 @@ def test_wrong_input_is_told(dataset):
         dataset.with_values_of("table", np.arange(4))
     with pytest.raises(UnknownModalityError, match="Did you mean 'table'"):
         dataset.with_numbers("tables", lambda variable, values: values)
+
+
+def test_the_features_stay_where_a_slice_lacks_a_variable(dataset):
+    """A slice without any event of a variable keeps its columns, as every slice does."""
+    part = dataset[[1, 4]]
+    assert set(part.events("stream")["variable"]) == {"h"}
+    changed = part.with_numbers("stream", lambda variable, values: values + 1)
+    assert changed.feature_names("stream") == part.feature_names("stream")
+    assert changed.features("stream")[1]["s:count"].tolist() == [0.0, 0.0]
+
+
+def test_what_is_stored_under_an_absent_modality_is_not_seen(dataset):
+    """Values that presence hides do not reach the change, of tables and of events."""
+    hidden = np.ones((5, 2), dtype=bool)
+    hidden[[1, 0], [0, 1]] = False
+    asked = {}
+    for name in dataset.modalities:
+        dataset.with_presence(hidden).with_numbers(
+            name, lambda variable, values: asked.setdefault(variable, values.tolist()) and values
+        )
+    assert asked == {"n": [1.0], "h": [30.0, 50.0], "s": [40.0]}
+
+
+@pytest.mark.parametrize("unit", [1.0, 0.1])
+def test_events_of_another_sample_keep_their_distance_to_the_prediction_time(unit):
+    """No event of a donor lies after the receiver's prediction time; order stays canonical."""
+    samples = pd.DataFrame({"id": [1, 2, 3], "now": [10.0 * unit, 100.0 * unit, 7.0]})
+    events = pd.DataFrame(
+        {"id": [1, 1, 2, 2], "t": np.array([9.0, 8.0, 98.0, 70.0]) * unit, "v": ["h"] * 4}
+    ).assign(x=[1.0, 2.0, 3.0, 4.0])
+    timed = fw.MultimodalDataset(
+        {"stream": fw.Modality(events, **EVENTS), "all": pd.DataFrame({"id": [3], "z": [0.0]})},
+        samples=samples,
+        id="id",
+        prediction_time="now",
+    )
+    moved = timed.with_values_of("stream", np.array([1, 0, 2]))
+    since = moved.features("stream")[1]["h:since_last"].to_numpy()
+    np.testing.assert_allclose(since, timed.features("stream")[1]["h:since_last"].to_numpy()[::-1])
+    found = moved.events("stream")
+    assert (found["time"] <= moved.prediction_time[found["position"]]).all()
+    np.testing.assert_allclose(found["time"], np.array([-20.0, 8.0, 98.0, 99.0]) * unit)
+    assert found["value"].tolist() == [4.0, 3.0, 2.0, 1.0]
+    assert moved.with_values_of("stream", np.array([1, 0, 2])).events("stream")[
+        "value"
+    ].tolist() == (timed.events("stream")["value"].tolist())

@@ -167,3 +167,18 @@ def test_the_deployments_patterns_are_withheld_from_the_same_samples(cohort, ora
     assert row["estimate"] == pytest.approx((cells["a+b+c"] + cells["b+c"]) / 2)
     assert row["drop"] == pytest.approx((cells["b+c"] - cells["a+b+c"]) / 2)
     assert row["n"] == 4000
+
+
+def test_the_deployments_patterns_say_how_much_of_it_they_cover(cohort, oracle):
+    """What is beyond the withheld view is not in the figure, and that is told."""
+    test = cohort(1500)
+    options = {"metrics": ["log_loss"], "n_boot": 20, "rates": ()}
+    mixture = {"patterns": {"a+b+c": 0.5, "b+c": 0.3, "a": 0.2}}
+    notes = []
+    for limit in (30, 2):
+        result = evaluate(oracle, test, deployment=mixture, withheld_patterns=limit, **options)
+        row = result.degradation_summary.set_index("summary").loc[
+            "the deployment's patterns, withheld"
+        ]
+        notes.append(row["note"])
+    assert notes == ["", "covers 80% of the deployment"]

@@ -97,3 +97,21 @@ def test_clusters_widen_the_interval(cohort, oracle):
     together = evaluate(oracle, grouped, **OPTIONS).nested
     assert together["difference"].tolist() == pytest.approx(alone["difference"].tolist())
     assert together["p"].tolist() != alone["p"].tolist()
+
+
+def test_rounding_is_no_harm(cohort, oracle_type):
+    """A loss that always rises, by what rounding alone can do, hurts nobody."""
+
+    class Rounded(oracle_type):
+        def predict_proba(self, dataset):
+            p = super().predict_proba(dataset)[:, 1]
+            sign = 2 * np.asarray(dataset.target) - 1
+            p -= 1e-12 * sign * dataset.presence[:, 2]
+            return np.column_stack([1 - p, p])
+
+    model = Rounded(shifts={"a": 1.5, "b": 1.0})
+    found = evaluate(model, cohort(600, presence=patterns(600)), **OPTIONS).nested
+    ignored = found.query("added == 'c'")
+    assert not ignored["hurts"].any()
+    assert (ignored[["difference", "share_worse"]] == 0).all(axis=None)
+    assert (ignored["p"] == 1).all()

@@ -12,34 +12,64 @@ from fusewise.data.blocks import TableBlock
 from fusewise.data.events import EventBlock
 from fusewise.exceptions import DatasetError
 
+BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 
 # Takes the name of a variable (a column of a table) and its values; returns others.
 Change = Callable[[str, FloatArray], FloatArray]
 
 
-def with_numbers(block: TableBlock | EventBlock, change: Change) -> TableBlock | EventBlock:
-    """Return a block whose numbers are changed, variable by variable; empty cells stay empty."""
+def with_numbers(
+    block: TableBlock | EventBlock, present: BoolArray, change: Change
+) -> TableBlock | EventBlock:
+    """Return a block whose numbers are changed, variable by variable; empty cells stay empty.
+
+    Parameters
+    ----------
+    block : TableBlock or EventBlock
+    present : bool array (n_samples,)
+        Who has the modality. What is stored of others is not seen, and stays.
+    change : callable
+    """
     if isinstance(block, TableBlock):
+        rows = block.row_of[present]
+        seen = np.zeros(len(block.numeric), dtype=bool)
+        seen[rows[rows >= 0]] = True
         numbers = block.numeric.copy()
         for column, name in enumerate(block.numeric_names):
-            known = ~np.isnan(numbers[:, column])
+            known = seen & ~np.isnan(numbers[:, column])
             numbers[known, column] = _changed(change, name, numbers[known, column])
         return replace(block, numeric=numbers)
+    of_present = np.repeat(present, np.diff(block.start))
     values = block.value.copy()
     for code, name in enumerate(block.variables):
-        own = block.variable == code
+        own = of_present & (block.variable == code)
         values[own] = _changed(change, name, values[own])
-    n = len(block.start) - 1
-    # Events at one time stand in the order of their values: sorted anew.
-    return EventBlock.of(
-        n,
-        np.repeat(np.arange(n), np.diff(block.start)),
-        block.time,
-        block.variable,
-        values,
-        block.variables,
-    )
+    return block.altered(block.time, values)
+
+
+def at_the_same_distance(
+    block: TableBlock | EventBlock, own: FloatArray | None, donors: FloatArray | None
+) -> TableBlock | EventBlock:
+    """Return a block whose events lie as far before a time as they lay before another one.
+
+    Parameters
+    ----------
+    block : TableBlock or EventBlock
+        What samples took over from donors.
+    own, donors : float array (n_samples,) or None
+        Prediction times; None where there are none, and times then stay.
+    """
+    if isinstance(block, TableBlock) or own is None or donors is None:
+        return block
+    if np.array_equal(own, donors):
+        return block
+    lengths = np.diff(block.start)
+    # In this order of subtractions, rounding puts no event after the prediction time.
+    before = np.repeat(donors, lengths) - block.time
+    moved = np.repeat(own, lengths) - before
+    same = np.repeat(own == donors, lengths)
+    return block.altered(np.where(same, block.time, moved), block.value)
 
 
 def _changed(change: Change, name: str, values: FloatArray) -> FloatArray:

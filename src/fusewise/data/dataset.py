@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fusewise.data.altered import Change, with_numbers
+from fusewise.data.altered import Change, at_the_same_distance, with_numbers
 from fusewise.data.draw import draw_dataset
 from fusewise.data.events import EventBlock
 from fusewise.data.fingerprint import Fingerprint
@@ -240,11 +240,15 @@ class MultimodalDataset:
             numeric column (for events: variable) with the values that the samples have.
         """
         self._check_names([name])
+        has = self._presence[:, self._names.index(name)]
         rows = np.arange(len(self))
-        return self._with_block(name, rows, lambda block: with_numbers(block, change))
+        return self._with_block(name, rows, lambda block: with_numbers(block, has, change))
 
     def with_values_of(self, name: str, donors: IntArray) -> MultimodalDataset:
         """Return the dataset with the values of one modality taken from other samples.
+
+        Where there are prediction times, events keep their distance to them: those of a donor
+        that is asked later are no news from the receiver's future.
 
         Parameters
         ----------
@@ -265,8 +269,12 @@ class MultimodalDataset:
         wrong = has & ((given < 0) | (given >= len(self)))
         if wrong.any() or not has[given[has]].all():
             raise DatasetError(f"donors: some of them do not have {name!r} themselves.")
-        own = np.where(has, given, np.arange(len(self)))
-        return self._with_block(name, own, lambda block: block)
+        taken = np.where(has, given, np.arange(len(self)))
+        times = self.prediction_time
+        theirs = None if times is None else times[taken]
+        return self._with_block(
+            name, taken, lambda block: at_the_same_distance(block, times, theirs)
+        )
 
     # Values ------------------------------------------------------------------------------
 

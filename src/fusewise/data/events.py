@@ -59,6 +59,19 @@ class EventBlock:
             start.astype(np.intp), times[order], variable[order], values[order], tuple(variables)
         )
 
+    def altered(self, time: FloatArray, value: FloatArray) -> EventBlock:
+        """Return the block with other times and values of its events, in the canonical order.
+
+        The variables stay, also those that have no event here: a slice keeps the features of the
+        whole.
+        """
+        owner = np.repeat(np.arange(len(self.start) - 1), np.diff(self.start))
+        time, value = time + 0.0, value + 0.0
+        order = _order(owner * max(1, len(self.variables)) + self.variable, time, value)
+        return EventBlock(
+            self.start, time[order], self.variable[order], value[order], self.variables
+        )
+
     def feature_names(self) -> list[str]:
         """Return the names of the summaries, ``variable:statistic``, sorted."""
         return sorted(f"{v}:{s}" for v in self.variables for s in STATISTICS)

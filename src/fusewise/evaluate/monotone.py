@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from fusewise.evaluate.scoring import Scoring
     from fusewise.evaluate.weighted import Floats
 
+# How far a sample's prediction alone may be from its prediction in a batch.
+ROUNDING = 1e-6
+
 
 def score_nested(
     scoring: Scoring, experiments: Sequence[Withholding], answers: Sequence[Predicted]
@@ -31,7 +34,15 @@ def score_nested(
     one-sided, of no harm on average, by the mean of the paired differences and its standard error
     over clusters, taken as Student's t; it is adjusted by Holm (1979) over all pairs that are not
     small. ``share_worse`` says for how many samples the loss rises, which is many also where the
-    mean falls: a modality that informs is wrong about some.
+    mean falls: a modality that informs is wrong about some. Changes that rounding can make (below
+    1e-6) count as none.
+
+    The normal law of the mean is an approximation, and a correction for many pairs reads its
+    tail. Where a few samples gain very much and most lose a little, p is too small: of
+    exponential differences with that skew, 6.8 % of 200 samples were below 0.05, and as many as
+    14 % below 0.05 / 30 for a nominal 5 % in 30 pairs. With the skew of two log losses it was
+    not: 4.9 % and 4.5 %. A transformation against the skew (Hall 1992) was tried and not taken:
+    it mends the first and gives 11 % of the second.
 
     Parameters
     ----------
@@ -73,6 +84,8 @@ def _harm(
     both = with_more.answered & with_fewer.answered
     rows = own[both]
     rise = _losses(scoring, rows, with_more[both]) - _losses(scoring, rows, with_fewer[both])
+    # A predictor may answer a sample a little otherwise in another batch.
+    rise[np.abs(rise) < ROUNDING] = 0.0
     mean, error, df = _mean_of_clusters(rise, scoring.units[rows])
     half = float(stats.t.ppf(0.975, df)) * error if df > 0 else np.nan
     worse = np.array([(rise > 0).sum()])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
@@ -15,6 +16,13 @@ _Z = float(stats.norm.ppf(0.975))
 # Cells that are needed before a spread between patterns can be told from chance at all.
 FEWEST = 3
 COLUMNS = ("pooled_estimate", "pooled_low", "pooled_high")
+
+# Whose error follows the number of both classes, and not of samples alone.
+_BY_CLASS = ("roc_auc", "average_precision", "balanced_accuracy", "f1")
+# Scores that can be negative; all others are no smaller than 0.
+_SIGNED = ("r2", "net_benefit", "calibration_intercept", "calibration_slope")
+# Losses and others that can be larger than 1.
+_UNBOUNDED = ("log_loss", "brier_score", "rmse", "mae", "net_benefit") + _SIGNED[2:]
 
 
 def pool_cells(table: pd.DataFrame) -> pd.DataFrame:
@@ -29,21 +37,25 @@ def pool_cells(table: pd.DataFrame) -> pd.DataFrame:
 
     It lowers the error averaged over patterns, not that of each: a pattern that is truly unlike
     the others is drawn towards them, and its pooled interval may miss. So it stands beside the raw
-    figure and never in its place, and no requirement reads it. A cell whose bootstrap interval is
-    narrower than its size allows (few samples that happen to agree) is taken to be as uncertain as
-    others of its size are.
+    figure and never in its place, and no requirement reads it.
+
+    The error of a small cell is not known from the cell: few samples happen to agree, and a
+    single positive gives an ROC AUC that no resample changes. So a cell is taken to be at least as
+    uncertain as cells that are not small would be with its number of samples (for ROC AUC and
+    others that weigh classes: positives times negatives over samples). This assumes that a
+    score's variance times that number is about the same in all patterns.
 
     Parameters
     ----------
     table : DataFrame
-        By pattern: view, metric, n, estimate, low, high.
+        By pattern: view, metric, n, n_positive, estimate, low, high, small.
 
     Returns
     -------
     DataFrame
         The same with ``pooled_estimate``, ``pooled_low`` and ``pooled_high``: NaN for withheld
         cells, which share their samples, for cells without a score or an interval, and where
-        fewer than three cells have one.
+        fewer than three cells have one, or all of them one without width.
 
     References
     ----------
@@ -52,26 +64,38 @@ def pool_cells(table: pd.DataFrame) -> pd.DataFrame:
     edition, 2013.
     """
     out = table.assign(**dict.fromkeys(COLUMNS, np.nan))
-    for _, cells in table[table["view"] == "natural"].groupby("metric", sort=False):
+    for metric, cells in table[table["view"] == "natural"].groupby("metric", sort=False):
         known = cells[cells["low"].notna() & cells["high"].notna()]
         if len(known) < FEWEST:
             continue
+        size = known["n"].to_numpy(float)
+        positive = known["n_positive"].to_numpy(float)
+        if metric in _BY_CLASS and not np.isnan(positive).any():
+            size = positive * (size - positive) / size
         pooled = shrink(
             known["estimate"].to_numpy(float),
             ((known["high"] - known["low"]) / (2 * _Z)).to_numpy(float),
-            known["n"].to_numpy(float),
+            size,
+            ~known["small"].to_numpy(bool),
         )
-        out.loc[known.index, list(COLUMNS)] = pooled
+        least = -np.inf if metric in _SIGNED else 0.0
+        most = np.inf if metric in _UNBOUNDED else 1.0
+        out.loc[known.index, list(COLUMNS)] = np.clip(pooled, least, most)
     return out
 
 
-def shrink(estimate: Floats, error: Floats, n: Floats) -> Floats:
+def shrink(
+    estimate: Floats, error: Floats, size: Floats, trusted: npt.NDArray[np.bool_] | None = None
+) -> Floats:
     """Return pooled estimates with their limits, (n_cells, 3).
 
     Parameters
     ----------
-    estimate, error, n : ndarray of float (n_cells,)
-        Scores, their standard errors, and sizes.
+    estimate, error, size : ndarray of float (n_cells,)
+        Scores, their standard errors, and what the squares of these are inverse to.
+    trusted : ndarray of bool (n_cells,), optional
+        Cells whose error tells what others would have; default all. Without such a cell: all that
+        have an error. Without these too, nothing is pooled (NaN).
 
     Examples
     --------
@@ -79,9 +103,14 @@ def shrink(estimate: Floats, error: Floats, n: Floats) -> Floats:
     >>> found[:, 0].round(2).tolist()
     [0.75, 0.8, 0.85]
     """
-    variance = np.maximum(error**2, np.median(error**2 * n) / n)
-    if not (variance > 0).all():
-        return np.column_stack([estimate, estimate, estimate])
+    some = error > 0
+    if trusted is not None and (trusted & some).any():
+        some &= trusted
+    if not some.any():
+        return np.full((len(estimate), 3), np.nan)
+    # A large cell tells more of the variance of all; each counts by its size.
+    unit = float(np.average(error[some] ** 2 * size[some], weights=size[some]))
+    variance = np.maximum(error**2, unit / size)
     # Spreads between patterns, from none to several times what is seen.
     top = 4 * max(float(np.std(estimate)), float(np.sqrt(np.median(variance))))
     spread = np.linspace(0.0, top, 201)[:, None]

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 WORST, LOWEST = "worst pattern, withheld", "worst pattern, as it came"
 DEPLOYED, AREA = "the deployment's patterns, withheld", "area under the degradation curve"
+# From this share on, what is left of the deployment would round to nothing.
+ALL = 0.995
 _Z = float(stats.norm.ppf(0.975))
 
 
@@ -41,7 +43,8 @@ def summarise(
 
     The deployment's patterns, withheld: the score on the mixture as in the headline, but of the
     samples of the withheld view, from which modalities are taken away to give each pattern. What
-    it loses against the same samples as they came is what the deployment's absence costs.
+    it loses against the same samples as they came is what the deployment's absence costs. Patterns
+    beyond the withheld view are not in it; the note says how much of the deployment is.
     """
     return [
         *_worst(scoring, by_pattern, "withheld", WORST),
@@ -101,6 +104,7 @@ def _deployed(
     mixture: Mixture,
 ) -> list[dict[str, Any]]:
     parts, weights, rows = [], [], []
+    covered = 0.0
     for experiment, predicted in zip(experiments, answers, strict=True):
         known = predicted.answered & natural.answered[experiment.rows]
         weight = mixture.weights.get(experiment.label, 0.0)
@@ -108,6 +112,7 @@ def _deployed(
             parts.append(predicted[known])
             rows.append(experiment.rows[known])
             weights.append(np.full(int(known.sum()), weight / known.sum()))
+            covered += weight
     if not parts:
         return []
     where = np.concatenate(rows)
@@ -116,8 +121,10 @@ def _deployed(
     each /= each.mean()
     at = np.arange(len(where))
     gone, came = scoring.arms(where, [[(at, after)], [(at, natural[where])]], "deployed", each)
-    return [
-        {
+    partly = "" if covered > ALL else f"covers {covered:.0%} of the deployment"
+    out = []
+    for metric, score, before in zip(scoring.metrics, gone, came, strict=True):
+        row = {
             "summary": DEPLOYED,
             "where": "",
             "of": len(parts),
@@ -127,5 +134,6 @@ def _deployed(
             **metric.drop(before, score).columns("drop"),
             "small": scoring.small(where),
         }
-        for metric, score, before in zip(scoring.metrics, gone, came, strict=True)
-    ]
+        row["note"] = "; ".join(note for note in (row["note"], partly) if note)
+        out.append(row)
+    return out
