@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-
 from scipy.stats import norm
 
 from fusewise.evaluate import evaluate, find_metric

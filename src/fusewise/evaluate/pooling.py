@@ -22,7 +22,7 @@ _BY_CLASS = ("roc_auc", "average_precision", "balanced_accuracy", "f1")
 # Scores that can be negative; all others are no smaller than 0.
 _SIGNED = ("r2", "net_benefit", "calibration_intercept", "calibration_slope")
 # Losses and others that can be larger than 1.
-_UNBOUNDED = ("log_loss", "brier_score", "rmse", "mae", "net_benefit") + _SIGNED[2:]
+_UNBOUNDED = ("log_loss", "brier_score", "rmse", "mae", "net_benefit", *_SIGNED[2:])
 
 
 def pool_cells(table: pd.DataFrame) -> pd.DataFrame:
