@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from fusewise.evaluate.weighted import Floats
 
 LEVEL = 0.95
+# Standard errors on either side of an estimate, by the normal law.
+Z = float(stats.norm.ppf((1 + LEVEL) / 2))
 
 # Weights per block: about 4 MB, which stays in cache while the metrics read it.
 BLOCK = 1 << 19

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from fusewise.evaluate.bootstrap import Z
 from fusewise.evaluate.calibration_metrics import CALIBRATION, PER_BIN, equal_mass
 from fusewise.evaluate.patterns import AS_IT_CAME
 
@@ -150,8 +151,7 @@ def wilson(hits: npt.NDArray[Any], n: npt.NDArray[Any]) -> tuple[Floats, Floats]
     >>> low.round(3).tolist(), high.round(3).tolist()
     ([0.0, 0.237], [0.278, 0.763])
     """
-    z = 1.959963984540054
     share = hits / n
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    half = Z / (1 + Z**2 / n) * np.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
     return np.clip(centre - half, 0.0, 1.0), np.clip(centre + half, 0.0, 1.0)

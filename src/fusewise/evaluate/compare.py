@@ -38,6 +38,7 @@ from fusewise.evaluate.setting import (
     classes_of,
     responses_of,
     scoring_of,
+    task_of,
 )
 from fusewise.exceptions import EvaluationError
 
@@ -138,12 +139,7 @@ withheld_patterns, rates, repeats, random_state
     """
     models = _named(models)
     check_numbers(n_boot, min_cell, withheld_patterns, rates, repeats, random_state)
-    if test.target is None or test.task is None:
-        raise EvaluationError(
-            "The test set has no target, so nothing can be scored. Name target= when the dataset "
-            "is built."
-        )
-    task = test.task
+    task = task_of(test)
     test = test[canonical_order(test)]
     probabilities = all(hasattr(model, "predict_proba") for model in models.values())
     point = None if operating_point is None else OperatingPoint.of(operating_point)

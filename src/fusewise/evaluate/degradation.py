@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 RATES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7)
 
 
-def plan_single(test: MultimodalDataset) -> list[Withholding]:
+def plan_single(test: MultimodalDataset, *, alone: bool = False) -> list[Withholding]:
     """Withhold each modality from the samples that have it and something else.
+
+    With `alone` also from those that have nothing else, which are emptied.
 
     Returns
     -------
@@ -31,7 +33,7 @@ def plan_single(test: MultimodalDataset) -> list[Withholding]:
     presence = test.presence
     experiments = []
     for column, name in enumerate(test.modalities):
-        rows = np.flatnonzero(presence[:, column] & (presence.sum(axis=1) > 1))
+        rows = np.flatnonzero(presence[:, column] & (alone | (presence.sum(axis=1) > 1)))
         keep = np.ones((len(rows), len(test.modalities)), dtype=bool)
         keep[:, column] = False
         experiments.append(Withholding(name, rows, keep))

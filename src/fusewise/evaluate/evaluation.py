@@ -47,8 +47,9 @@ from fusewise.evaluate.setting import (
     classes_of,
     responses_of,
     scoring_of,
+    task_of,
 )
-from fusewise.evaluate.shifted import plan_lost, score_shifted
+from fusewise.evaluate.shifted import score_shifted
 from fusewise.evaluate.summary import summarise
 from fusewise.evaluate.words import plural
 from fusewise.exceptions import EvaluationError
@@ -168,12 +169,7 @@ def evaluate(
     0  roc_auc  200
     """
     check_numbers(n_boot, min_cell, withheld_patterns, rates, repeats, random_state)
-    if test.target is None or test.task is None:
-        raise EvaluationError(
-            "The test set has no target, so nothing can be scored. Name target= when the dataset "
-            "is built."
-        )
-    task = test.task
+    task = task_of(test)
     test = test[canonical_order(test)]
     point = None if operating_point is None else OperatingPoint.of(operating_point)
     chosen = choose_metrics(
@@ -206,7 +202,7 @@ def evaluate(
     )
     singles = plan_single(test)
     randoms = plan_random(test, rates, repeats, scoring.entropy)
-    lost = plan_lost(test)
+    lost = plan_single(test, alone=True)
     wanted = [plan_requirement(r, test) for r in required]
     said = _ask_all(
         answers,
@@ -257,7 +253,7 @@ def evaluate(
             else [],
         ),
         shifted=table(
-            "shifted", score_shifted(scoring, test, natural, mixture, lost, lost_answers)
+            "shifted", score_shifted(scoring, test, natural, mixture, headline, lost, lost_answers)
         ),
         nested=table(
             "nested", score_nested(scoring, by_pattern, pattern_answers) if losses else []

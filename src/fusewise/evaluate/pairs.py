@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy import stats
 
 from fusewise.evaluate.scoring import Measured
+from fusewise.profile import holm as adjusted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -131,13 +133,7 @@ def holm(p: Sequence[float]) -> Floats:
     >>> holm([0.01, 0.04, float("nan"), 0.03]).tolist()
     [0.03, 0.06, nan, 0.06]
     """
-    given = np.asarray(p, dtype=np.float64)
-    out = np.full(len(given), np.nan)
-    known = np.flatnonzero(~np.isnan(given))
-    order = known[np.argsort(given[known], kind="stable")]
-    factors = np.arange(len(order), 0, -1)
-    out[order] = np.minimum(1.0, np.maximum.accumulate(factors * given[order]))
-    return out
+    return adjusted(pd.Series(p, dtype=np.float64)).to_numpy()
 
 
 def ahead(metric: Metric, pair: Pair, estimate: float, p: float) -> str:

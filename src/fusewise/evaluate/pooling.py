@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
+
+from fusewise.evaluate.bootstrap import Z
 
 if TYPE_CHECKING:
     from fusewise.evaluate.weighted import Floats
 
-_Z = float(stats.norm.ppf(0.975))
 # Cells that are needed before a spread between patterns can be told from chance at all.
 FEWEST = 3
 COLUMNS = ("pooled_estimate", "pooled_low", "pooled_high")
@@ -74,7 +74,7 @@ def pool_cells(table: pd.DataFrame) -> pd.DataFrame:
             size = positive * (size - positive) / size
         pooled = shrink(
             known["estimate"].to_numpy(float),
-            ((known["high"] - known["low"]) / (2 * _Z)).to_numpy(float),
+            ((known["high"] - known["low"]) / (2 * Z)).to_numpy(float),
             size,
             ~known["small"].to_numpy(bool),
         )
@@ -128,5 +128,5 @@ def shrink(
     centre = mean + own * (estimate - mean)
     within = own * variance + (1 - own) ** 2 * mean_variance
     pooled = density @ centre
-    half = _Z * np.sqrt(density @ (within + (centre - pooled) ** 2))
+    half = Z * np.sqrt(density @ (within + (centre - pooled) ** 2))
     return np.column_stack([pooled, pooled - half, pooled + half])

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 from scipy import optimize, stats
 
+from fusewise.evaluate.bootstrap import Z
+
 # Probability that an evaluation of the advised size decides.
 ASSURANCE = 0.9
 
 # Beyond so many times the samples at hand no figure is given.
 MOST_TIMES = 10_000.0
 
-_Z = float(stats.norm.ppf(0.975))
 # Where the true distance may lie, in standard errors from what was seen; fine, since what decides
 # turns within a fraction of one.
 _AROUND = np.linspace(-6.0, 6.0, 4801)
@@ -58,7 +59,7 @@ def times_as_many(distance: float, spread: float, assurance: float = ASSURANCE) 
 
     def lacks(log_times: float) -> float:
         root = np.exp(log_times / 2)
-        decided = stats.norm.cdf(true * root - _Z) + stats.norm.cdf(-true * root - _Z)
+        decided = stats.norm.cdf(true * root - Z) + stats.norm.cdf(-true * root - Z)
         return float(_WEIGHTS @ decided) - assurance
 
     top = np.log(MOST_TIMES)

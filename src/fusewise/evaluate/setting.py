@@ -52,6 +52,16 @@ def check_numbers(
             )
 
 
+def task_of(test: MultimodalDataset) -> str:
+    """Return what is predicted; raise where the test set has no target."""
+    if test.target is None or test.task is None:
+        raise EvaluationError(
+            "The test set has no target, so nothing can be scored. Name target= when the dataset "
+            "is built."
+        )
+    return test.task
+
+
 def canonical_order(test: MultimodalDataset) -> npt.NDArray[np.intp]:
     """Return the order of the samples in which everything is computed."""
     # By id, then presence (a slice may repeat a sample), so that the order given has no effect.

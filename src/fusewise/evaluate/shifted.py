@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fusewise.data import parse_pattern
-from fusewise.evaluate.mixture import Headline, Mixture, weigh
-from fusewise.evaluate.predictions import Predicted, Withholding
+from fusewise.evaluate.predictions import Predicted
 from fusewise.evaluate.scoring import Measured
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fusewise.data import MultimodalDataset
+    from fusewise.evaluate.mixture import Headline, Mixture
+    from fusewise.evaluate.predictions import Withholding
     from fusewise.evaluate.scoring import Scoring
     from fusewise.evaluate.weighted import Floats
 
@@ -23,22 +24,12 @@ DOUBLED, LOST, NEVER = "twice as often", "lost", "never there"
 MOST_PATTERNS = 10
 
 
-def plan_lost(test: MultimodalDataset) -> list[Withholding]:
-    """Withhold each modality from every sample that has it, also where nothing is left."""
-    experiments = []
-    for column, name in enumerate(test.modalities):
-        rows = np.flatnonzero(test.presence[:, column])
-        keep = np.ones((len(rows), len(test.modalities)), dtype=bool)
-        keep[:, column] = False
-        experiments.append(Withholding(str(name), rows, keep))
-    return experiments
-
-
 def score_shifted(
     scoring: Scoring,
     test: MultimodalDataset,
     natural: Predicted,
     mixture: Mixture,
+    headline: Headline,
     lost: Sequence[Withholding],
     answers: Sequence[Predicted],
 ) -> list[dict[str, Any]]:
@@ -65,12 +56,13 @@ def score_shifted(
     test : MultimodalDataset
     natural : Predicted
     mixture : Mixture
+    headline : Headline
+        The answered samples as `weigh` weighs them to the mixture.
     lost : sequence of Withholding
-        From `plan_lost`.
+        From `plan_single`, also of samples that have nothing else.
     answers : sequence of Predicted
         Aligned with `lost`.
     """
-    headline = weigh(mixture, test.pattern, natural.answered)
     rows = headline.rows
     if len(rows) == 0:
         return []

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
+from fusewise.evaluate.bootstrap import Z
 from fusewise.evaluate.patterns import stack
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ WORST, LOWEST = "worst pattern, withheld", "worst pattern, as it came"
 DEPLOYED, AREA = "the deployment's patterns, withheld", "area under the degradation curve"
 # From this share on, what is left of the deployment would round to nothing.
 ALL = 0.995
-_Z = float(stats.norm.ppf(0.975))
 
 
 def summarise(
@@ -89,7 +89,7 @@ def _worst(
 
 def _at_once(row: dict[Any, Any], value: str, low: str, high: str, of: int) -> tuple[float, float]:
     """Widen an interval so that those of `of` cells hold together."""
-    factor = float(stats.norm.ppf(1 - 0.025 / of)) / _Z
+    factor = float(stats.norm.ppf(1 - 0.025 / of)) / Z
     centre = float(row[value])
     return centre - factor * (centre - float(row[low])), centre + factor * (
         float(row[high]) - centre

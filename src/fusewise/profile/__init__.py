@@ -9,7 +9,7 @@ from fusewise.profile.compute import compute_table
 from fusewise.profile.declared import declared_profile
 from fusewise.profile.dimensions import effective_dimension
 from fusewise.profile.measure import profile
-from fusewise.profile.mechanism import mechanism_table
+from fusewise.profile.mechanism import holm, mechanism_table
 from fusewise.profile.on_tables import profile_tables
 from fusewise.profile.probes import QUESTIONS, probe_table
 from fusewise.profile.product_limit import MARKS
@@ -37,6 +37,7 @@ __all__ = [
     "effect_text",
     "effective_dimension",
     "fall_text",
+    "holm",
     "longest_lag",
     "mechanism_table",
     "most_alike",

@@ -51,12 +51,17 @@ def requirements_of(job: Job, *, of_the_model: bool = True) -> list[dict[str, An
     means another alert rate for another predictor. Without `of_the_model` they stay only where the
     threshold itself is declared.
     """
+    declared = job.study.file.evaluation.operating_point
+    if of_the_model or declared is None or declared.threshold is not None:
+        return [r.as_dict() for r in job.study.file.requirements]
+    return requirements_of_scores(job)
+
+
+def requirements_of_scores(job: Job) -> list[dict[str, Any]]:
+    """Return the requirements that can be answered without an operating point."""
     from fusewise.evaluate import AT_A_POINT
 
     asked = [r.as_dict() for r in job.study.file.requirements]
-    declared = job.study.file.evaluation.operating_point
-    if of_the_model or declared is None or declared.threshold is not None:
-        return asked
     return [r for r in asked if r["metric"] not in AT_A_POINT]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from fusewise.study.folder import RunFolder, Writer
 from fusewise.study.job import Job
+from fusewise.study.operating import requirements_of_scores
 from fusewise.study.plan import LEARNED, SETTINGS
 from fusewise.study.stage import Stage
 
@@ -39,7 +40,7 @@ class _TryCandidates(Stage):
             "excluded": sorted(matrix.excluded),
             "maskings": matrix.maskings,
             "deployment": [profile.source, matrix.deployment],
-            "requirements": _asked(job),
+            "requirements": requirements_of_scores(job),
             "settings": declared.model_dump(),
             "params": _params(job),
             "seed": job.study.seed,
@@ -54,7 +55,7 @@ class _TryCandidates(Stage):
         return pilot(
             job.train,
             job.result("profile"),
-            requirements=_asked(job),
+            requirements=requirements_of_scores(job),
             params=_params(job),
             n_jobs=job.study.file.training.n_jobs,
             random_state=job.study.seed,
@@ -79,14 +80,6 @@ class _TryCandidates(Stage):
     def notes(self, result: Any) -> tuple[str, ...]:
         lacks = (f"The time ended before: {'; '.join(result.lacks)}.",) if result.lacks else ()
         return (*lacks, *result.notes)
-
-
-def _asked(job: Job) -> list[dict[str, Any]]:
-    """Return the requirements that a pilot can answer: those of scores, not of a threshold."""
-    from fusewise.evaluate import AT_A_POINT
-
-    asked = [r.as_dict() for r in job.study.file.requirements]
-    return [r for r in asked if r["metric"] not in AT_A_POINT]
 
 
 def _params(job: Job) -> dict[str, dict[str, Any]]:
